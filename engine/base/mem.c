@@ -1,0 +1,108 @@
+#include "engine/base/mem.h"
+
+#include <cjson/cJSON.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+static atomic_long fail_countdown = -1;
+
+static bool injected_failure(void)
+{
+    if (atomic_load_explicit(&fail_countdown, memory_order_relaxed) < 0)
+        return false;
+    return atomic_fetch_sub(&fail_countdown, 1) == 0;
+}
+
+static void *cjson_alloc(size_t bytes)
+{
+    return injected_failure() ? NULL : malloc(bytes);
+}
+
+void lay_mem_fail_after(long n)
+{
+    static cJSON_Hooks hooks = {cjson_alloc, free};
+    cJSON_InitHooks(&hooks);
+    atomic_store(&fail_countdown, n < 0 ? -1 : n);
+}
+
+bool lay_mul_size(size_t a, size_t b, size_t *product)
+{
+    return !__builtin_mul_overflow(a, b, product);
+}
+
+bool lay_add_size(size_t a, size_t b, size_t *sum)
+{
+    return !__builtin_add_overflow(a, b, sum);
+}
+
+void *lay_alloc(size_t count, size_t size)
+{
+    if (injected_failure())
+        return NULL;
+    return calloc(count ? count : 1, size ? size : 1);
+}
+
+void *lay_alloc_aligned(size_t count, size_t size)
+{
+    size_t bytes;
+    if (injected_failure() || !lay_mul_size(count, size, &bytes) || bytes > SIZE_MAX - LAY_ALIGNMENT)
+        return NULL;
+    bytes = (bytes + LAY_ALIGNMENT - 1) / LAY_ALIGNMENT * LAY_ALIGNMENT;
+    if (bytes == 0)
+        bytes = LAY_ALIGNMENT;
+    void *memory = aligned_alloc(LAY_ALIGNMENT, bytes);
+    if (memory)
+        memset(memory, 0, bytes);
+    return memory;
+}
+
+void *lay_realloc(void *old, size_t count, size_t size)
+{
+    size_t bytes;
+    if (injected_failure() || !lay_mul_size(count, size, &bytes))
+        return NULL;
+    return realloc(old, bytes ? bytes : 1);
+}
+
+void lay_free(void *memory)
+{
+    free(memory);
+}
+
+char *lay_strndup(const char *text, size_t length)
+{
+    if (length == SIZE_MAX)
+        return NULL;
+    char *copy = lay_alloc(length + 1, 1);
+    if (copy && length)
+        memcpy(copy, text, length);
+    return copy;
+}
+
+char *lay_strdup(const char *text)
+{
+    return lay_strndup(text, strlen(text));
+}
+
+enum lay_status lay_no_memory(struct lay_err *err, const char *what)
+{
+    return lay_fail(err, LAY_ERR_MEMORY, "out of memory for %s", what);
+}
+
+bool lay_grow(void **array, size_t *capacity, size_t needed, size_t size)
+{
+    if (needed <= *capacity)
+        return true;
+    size_t wanted = *capacity + *capacity / 2;
+    if (wanted < needed)
+        wanted = needed;
+    if (wanted < 16)
+        wanted = 16;
+    void *grown = lay_realloc(*array, wanted, size);
+    if (!grown)
+        return false;
+    *array = grown;
+    *capacity = wanted;
+    return true;
+}

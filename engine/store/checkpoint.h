@@ -1,0 +1,62 @@
+/* Checkpoints: named tensors in the files that people publish.
+ *
+ * Reads a single .safetensors or torch .bin file (zip or legacy pickle), or a Hugging Face directory holding
+ * model.safetensors, pytorch_model.bin or either one sharded with its index. Files are hostile until checked:
+ * every offset, size, stride and overlap is validated in open, pickles run in a machine that can call
+ * nothing. Tensor data stay mapped from the file; nothing is copied before it is asked for. */
+#ifndef LAY_STORE_CHECKPOINT_H
+#define LAY_STORE_CHECKPOINT_H
+
+#include "engine/base/dtype.h"
+#include "engine/base/err.h"
+#include "engine/base/hash.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define LAY_TENSOR_MAX_RANK 8
+
+/* One stored tensor. Lives as long as its checkpoint. Data are C-contiguous, little-endian, possibly
+ * unaligned; a torch tensor with other strides is refused unless it is a transposed matrix view, for which
+ * `transposed` is set: data then hold [shape[1], shape[0]]. */
+struct lay_tensor {
+    const char *name;
+    const char *file; /* path of the file it stands in, for messages */
+    enum lay_dtype dtype;
+    int rank;
+    int64_t shape[LAY_TENSOR_MAX_RANK];
+    size_t count; /* elements */
+    size_t bytes;
+    const void *data;
+    bool transposed;
+};
+
+struct lay_checkpoint;
+
+/* `path` is a file or a directory. Returns; free with lay_checkpoint_close. */
+enum lay_status lay_checkpoint_open(const char *path, struct lay_checkpoint **checkpoint,
+                                    struct lay_err *err);
+void lay_checkpoint_close(struct lay_checkpoint *checkpoint); /* accepts NULL */
+
+const char *lay_checkpoint_path(const struct lay_checkpoint *checkpoint);
+const char *
+lay_checkpoint_format(const struct lay_checkpoint
+                          *checkpoint); /* "safetensors", "torch zip", "torch legacy", with ", N shards" */
+size_t lay_checkpoint_count(const struct lay_checkpoint *checkpoint);
+/* In order of name. */
+const struct lay_tensor *lay_checkpoint_at(const struct lay_checkpoint *checkpoint, size_t index);
+/* NULL when there is none of that name. */
+const struct lay_tensor *lay_checkpoint_find(const struct lay_checkpoint *checkpoint, const char *name);
+
+/* Copies all elements to f32 (row-major in `shape` order, whatever `transposed` says).
+ * LAY_ERR_INPUT for a non-floating dtype. */
+enum lay_status lay_tensor_to_f32(const struct lay_tensor *tensor, float *dst, struct lay_err *err);
+
+/* "[2048, 512]" into text; returns text. */
+const char *lay_tensor_shape_text(const struct lay_tensor *tensor, char *text, size_t size);
+
+/* Tells the kernel that the pages of this tensor's data are no longer needed (they stay readable). */
+void lay_tensor_drop_pages(const struct lay_tensor *tensor);
+
+#endif

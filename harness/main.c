@@ -1,0 +1,71 @@
+/* layeval: the table of commands and nothing else. */
+#include "harness/command.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct lay_command commands[] = {
+    {"run", "evaluate systems on benchmarks", lay_cmd_run},
+    {"score", "score generations again, without a model", lay_cmd_score},
+    {"tasks", "list benchmarks, languages and file layouts", lay_cmd_tasks},
+    {"inspect", "show what a weight file or model directory holds", lay_cmd_inspect},
+    {"tokenize", "show token ids and pieces of a text", lay_cmd_tokenize},
+    {"verify", "recompute a golden case or a dump of your own model", lay_cmd_verify},
+    {"make-model", "write a model directory with random weights", lay_cmd_make_model},
+    {"help", "show this list, or the options of a command", lay_cmd_help},
+};
+enum { N_COMMANDS = sizeof commands / sizeof *commands };
+
+static void usage(FILE *stream)
+{
+    fputs("usage: layeval COMMAND [options]\n\n", stream);
+    for (int i = 0; i < N_COMMANDS; i++)
+        fprintf(stream, "  %-12s %s\n", commands[i].name, commands[i].summary);
+    fputs("\n`layeval COMMAND --help` shows options and examples. `layeval --version` shows versions.\n"
+          "Exit codes: 0 fine, 1 check failed, 2 usage, 3 bad input, data or model, 4 internal, 130 "
+          "interrupted.\n",
+          stream);
+}
+
+static const struct lay_command *find(const char *name)
+{
+    for (int i = 0; i < N_COMMANDS; i++)
+        if (strcmp(commands[i].name, name) == 0)
+            return &commands[i];
+    return NULL;
+}
+
+int lay_cmd_help(int argc, char **argv)
+{
+    const struct lay_command *command = argc > 1 ? find(argv[1]) : NULL;
+    if (command && command->run != lay_cmd_help) {
+        char *const help[] = {argv[1], (char[]){"--help"}, NULL};
+        return command->run(2, (char **)(void *)help);
+    }
+    if (argc > 1 && !command && argv[1][0] != '-') {
+        fprintf(stderr, "layeval help: no command \"%s\"; `layeval help` lists them\n", argv[1]);
+        return 2;
+    }
+    usage(stdout);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        usage(stderr);
+        return 2;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
+        return lay_cmd_help(1, argv);
+    if (strcmp(argv[1], "--version") == 0) {
+        puts("layeval " LAYEVAL_VERSION);
+        return 0;
+    }
+    const struct lay_command *command = find(argv[1]);
+    if (!command) {
+        fprintf(stderr, "layeval: no command \"%s\"; `layeval help` lists them\n", argv[1]);
+        return 2;
+    }
+    return command->run(argc - 1, argv + 1);
+}

@@ -1,0 +1,31 @@
+/* From a journal to scores and files: shared by `run` and `score`. */
+#ifndef LAY_HARNESS_RESULTS_H
+#define LAY_HARNESS_RESULTS_H
+
+#include "engine/base/json.h"
+#include "harness/journal.h"
+#include "reports/record.h"
+#include "tasks/prompt.h"
+#include "tasks/score.h"
+
+struct lay_results_options {
+    const char *dir; /* the run directory files are written to */
+    enum lay_match match;
+    bool log_samples; /* write samples_*.jsonl (default true) */
+};
+
+/* Scores every entry and groups them; `manifest` gives system name, method and the prompt set's label words.
+ */
+enum lay_status lay_results_collect(const struct lay_journal *journal, const cJSON *manifest,
+                                    enum lay_match match, struct lay_system_result *result,
+                                    struct lay_err *err);
+
+/* Writes results.json, results.csv, samples_*.jsonl and paper/ into options->dir, each atomically. */
+enum lay_status lay_results_write(const struct lay_system_result *result,
+                                  const struct lay_results_options *options, struct lay_err *err);
+
+/* results.csv and results.json over several systems, into dir. */
+enum lay_status lay_results_write_combined(const struct lay_system_result *results, size_t count,
+                                           const char *dir, struct lay_err *err);
+
+#endif
