@@ -7,6 +7,7 @@
 #include "engine/base/err.h"
 #include "engine/base/hash.h"
 #include "engine/base/json.h"
+#include "engine/generate/ended.h"
 #include "engine/token/tokenizer.h"
 
 #include <stdbool.h>
@@ -52,9 +53,6 @@ struct lay_request {
     const char *prompt;   /* the LLM's text prompt; NULL for none */
     const char *language; /* NLLB code of the source; NULL if unknown */
 };
-
-enum lay_ended { LAY_ENDED_EOS, LAY_ENDED_LENGTH, LAY_ENDED_STOP, LAY_ENDED_ERROR };
-const char *lay_ended_name(enum lay_ended ended); /* "eos", "length", "stop", "error" */
 
 struct lay_reply {
     size_t request;   /* index into the requests */

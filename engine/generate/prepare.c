@@ -1,0 +1,176 @@
+#include "engine/generate/prepare.h"
+
+#include "engine/base/mem.h"
+
+#include <assert.h>
+#include <string.h>
+
+static bool reads_soft_prompt(const struct lay_models *models)
+{
+    return models->bridge && !models->no_soft_prompt;
+}
+
+int64_t lay_prepared_rows(const struct lay_models *models, const struct lay_prompt_ids *ids)
+{
+    return 1 + (reads_soft_prompt(models) ? ids->n_source + 1 : 0) + ids->n_prompt;
+}
+
+int64_t lay_prepared_adapter_tokens(const struct lay_models *models, const struct lay_prompt_ids *ids)
+{
+    return models->bridge && lay_bridge_adapter(models->bridge) ? ids->padded_source : 0;
+}
+
+/* Everything one pass of encoder and bridge leaves behind, for all rows of the batch. */
+struct encoded {
+    int64_t rows;
+    int32_t *ids;             /* [rows], padded */
+    int64_t *lengths, *valid; /* [n] */
+    float **hidden;           /* [layers + 1], NULL where not wanted, else [rows, d] */
+    int64_t n_hidden;
+    float *soft_prompt;   /* [rows, H] */
+    float *keys, *values; /* [rows, H], one adapter layer at a time */
+};
+
+static void encoded_free(struct encoded *e)
+{
+    for (int64_t i = 0; e->hidden && i < e->n_hidden; i++)
+        lay_free(e->hidden[i]);
+    lay_free(e->hidden);
+    lay_free(e->ids);
+    lay_free(e->lengths);
+    lay_free(e->valid);
+    lay_free(e->soft_prompt);
+    lay_free(e->keys);
+    lay_free(e->values);
+}
+
+static enum lay_status encoded_alloc(struct encoded *e, const struct lay_models *models,
+                                     const struct lay_prompt_ids *const *ids, int64_t n, struct lay_err *err)
+{
+    const struct lay_encoder_config *config = lay_encoder_config(models->encoder);
+    const size_t hidden_size = (size_t)lay_llm_config(models->llm)->hidden_size;
+    *e = (struct encoded){.n_hidden = config->num_hidden_layers + 1};
+    for (int64_t s = 0; s < n; s++)
+        e->rows += ids[s]->padded_source;
+    const size_t rows = (size_t)e->rows;
+    e->ids = lay_alloc(rows, sizeof *e->ids);
+    e->lengths = lay_alloc((size_t)n, sizeof *e->lengths);
+    e->valid = lay_alloc((size_t)n, sizeof *e->valid);
+    e->hidden = lay_alloc((size_t)e->n_hidden, sizeof *e->hidden);
+    e->soft_prompt = lay_alloc_aligned(rows * hidden_size, sizeof(float));
+    bool complete = e->ids && e->lengths && e->valid && e->hidden && e->soft_prompt;
+    if (lay_bridge_adapter(models->bridge)) {
+        e->keys = lay_alloc_aligned(rows * hidden_size, sizeof(float));
+        e->values = lay_alloc_aligned(rows * hidden_size, sizeof(float));
+        complete = complete && e->keys && e->values;
+    }
+    for (int64_t i = 0; complete && i < e->n_hidden; i++) {
+        if (!lay_bridge_wants_hidden(models->bridge, i))
+            continue;
+        e->hidden[i] = lay_alloc_aligned(rows * (size_t)config->hidden_size, sizeof(float));
+        complete = e->hidden[i] != NULL;
+    }
+    return complete ? LAY_OK : lay_no_memory(err, "the encoder's states");
+}
+
+static enum lay_status encode(struct encoded *e, const struct lay_models *models,
+                              const struct lay_prompt_ids *const *ids, int64_t n, struct lay_err *err)
+{
+    const int32_t pad = lay_encoder_config(models->encoder)->pad_id;
+    int32_t *at = e->ids;
+    for (int64_t s = 0; s < n; s++) {
+        e->lengths[s] = ids[s]->padded_source;
+        e->valid[s] = ids[s]->n_source;
+        for (int64_t i = 0; i < ids[s]->padded_source; i++)
+            *at++ = i < ids[s]->n_source ? ids[s]->source[i] : pad;
+    }
+    const struct lay_encoder_batch batch = {
+        .ids = e->ids, .lengths = e->lengths, .valid = e->valid, .n_seqs = n};
+    LAY_TRY(lay_encoder_forward(models->encoder, &batch, e->hidden, err));
+    if (reads_soft_prompt(models))
+        LAY_TRY(lay_bridge_soft_prompt(models->bridge, e->hidden, e->rows, e->soft_prompt, err));
+    return LAY_OK;
+}
+
+/* [bos] (soft prompt, boundary) prompt; soft is the first row of this request's soft prompt, pads behind it.
+ */
+static enum lay_status assemble(const struct lay_models *models, const struct lay_prompt_ids *ids,
+                                const float *soft, struct lay_prepared *prepared, struct lay_err *err)
+{
+    const struct lay_llm_config *config = lay_llm_config(models->llm);
+    const size_t hidden_size = (size_t)config->hidden_size;
+    prepared->n_inputs = lay_prepared_rows(models, ids);
+    prepared->inputs = lay_alloc_aligned((size_t)prepared->n_inputs * hidden_size, sizeof(float));
+    if (!prepared->inputs)
+        return lay_no_memory(err, "the LLM's inputs");
+    float *row = prepared->inputs;
+    LAY_TRY(lay_llm_embed(models->llm, &config->bos_id, 1, row, err));
+    row += hidden_size;
+    if (reads_soft_prompt(models)) {
+        memcpy(row, soft, (size_t)ids->n_source * hidden_size * sizeof *row);
+        row += (size_t)ids->n_source * hidden_size;
+        memcpy(row, lay_bridge_boundary(models->bridge), hidden_size * sizeof *row);
+        row += hidden_size;
+    }
+    return lay_llm_embed(models->llm, ids->prompt, ids->n_prompt, row, err);
+}
+
+/* Keys and values of every adapter layer into each request's pages. */
+static enum lay_status write_adapters(struct encoded *e, const struct lay_models *models,
+                                      struct lay_kv_pool *pool, int64_t n, struct lay_prepared *prepared,
+                                      struct lay_err *err)
+{
+    const int64_t hidden_size = lay_llm_config(models->llm)->hidden_size;
+    for (int64_t s = 0; s < n; s++)
+        LAY_TRY(lay_kv_reserve(pool, &prepared[s].adapter, e->lengths[s], err));
+    for (int64_t i = 0; i < lay_bridge_adapter_count(models->bridge); i++) {
+        const int64_t layer = lay_bridge_adapter_layer(models->bridge, i);
+        LAY_TRY(lay_bridge_adapter_states(models->bridge, e->hidden, e->rows, i, e->keys, e->values, err));
+        int64_t first = 0;
+        for (int64_t s = 0; s < n; s++) {
+            LAY_TRY(lay_llm_write_adapter(models->llm, pool, layer, e->keys + first * hidden_size,
+                                          e->values + first * hidden_size, e->lengths[s],
+                                          &prepared[s].adapter, 0, err));
+            first += e->lengths[s];
+        }
+    }
+    for (int64_t s = 0; s < n; s++)
+        prepared[s].adapter.n_tokens = e->lengths[s];
+    return LAY_OK;
+}
+
+enum lay_status lay_prepare(const struct lay_models *models, struct lay_kv_pool *pool,
+                            const struct lay_prompt_ids *const *ids, int64_t n, struct lay_prepared *prepared,
+                            struct lay_err *err)
+{
+    struct encoded encoded = {0};
+    enum lay_status status = LAY_OK;
+    for (int64_t s = 0; s < n; s++)
+        prepared[s] = (struct lay_prepared){0};
+    if (models->bridge) {
+        LAY_TRY_GOTO(status, encoded_alloc(&encoded, models, ids, n, err), done);
+        LAY_TRY_GOTO(status, encode(&encoded, models, ids, n, err), done);
+    }
+    int64_t first = 0;
+    for (int64_t s = 0; s < n; s++) {
+        const float *soft = encoded.soft_prompt
+                                ? encoded.soft_prompt + first * lay_llm_config(models->llm)->hidden_size
+                                : NULL;
+        LAY_TRY_GOTO(status, assemble(models, ids[s], soft, &prepared[s], err), done);
+        first += ids[s]->padded_source;
+    }
+    if (models->bridge && lay_bridge_adapter(models->bridge))
+        status = write_adapters(&encoded, models, pool, n, prepared, err);
+done:
+    encoded_free(&encoded);
+    for (int64_t s = 0; status != LAY_OK && s < n; s++)
+        lay_prepared_release(&prepared[s], pool);
+    return status;
+}
+
+void lay_prepared_release(struct lay_prepared *prepared, struct lay_kv_pool *pool)
+{
+    lay_free(prepared->inputs);
+    lay_kv_release(pool, &prepared->adapter);
+    *prepared = (struct lay_prepared){0};
+}
