@@ -66,11 +66,21 @@ struct lay_reply {
     int64_t source_tokens, prompt_tokens; /* as fed, special tokens included; 0 if none */
 };
 
+/* Where time went, for timing.json: tokens of all sequences and wall time by phase. */
+struct lay_generate_stats {
+    int64_t source_tokens, prefill_tokens, decode_tokens;
+    double encode_seconds, prefill_seconds, decode_seconds; /* encode: encoder and bridge */
+};
+
 struct lay_generate_params {
     int64_t max_new_tokens;
     const char *const *stops; /* texts that end generation; cut off, with what follows */
     int64_t n_stops;
     bool ignore_eos; /* benchmarks */
+    /* Asked once per decode step with the context of `reply`; NULL: never. A non-zero return stops as that of
+     * `reply` does, so that Ctrl-C need not wait for a sequence to end. */
+    int (*step)(void *context);
+    struct lay_generate_stats *stats; /* added to; may be NULL */
 };
 
 /* Answers the requests in any order; `reply` is called once each, from the calling thread, pointers valid
