@@ -8,8 +8,10 @@
 #include "engine/base/hash.h"
 #include "engine/base/json.h"
 #include "engine/generate/ended.h"
+#include "engine/generate/stats.h"
 #include "engine/token/tokenizer.h"
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -44,6 +46,8 @@ bool lay_system_reads_prompt(const struct lay_system *system); /* false with the
  * load also "weights_fingerprint". No absolute paths. Returns; free with cJSON_Delete. NULL when memory runs
  * out. */
 cJSON *lay_system_describe(const struct lay_system *system);
+/* Tokens and seconds per phase so far, for timing.json and the progress line; see generate.h. Borrowed. */
+const struct lay_generate_stats *lay_system_stats(const struct lay_system *system);
 /* "weights 13.5 GB, KV 4.0 GB = 120 pages of …, 32 sequences in flight": the plan before loading. */
 enum lay_status lay_system_plan(const struct lay_system *system, struct lay_str *text, struct lay_err *err);
 
@@ -66,21 +70,14 @@ struct lay_reply {
     int64_t source_tokens, prompt_tokens; /* as fed, special tokens included; 0 if none */
 };
 
-/* Where time went, for timing.json: tokens of all sequences and wall time by phase. */
-struct lay_generate_stats {
-    int64_t source_tokens, prefill_tokens, decode_tokens;
-    double encode_seconds, prefill_seconds, decode_seconds; /* encode: encoder and bridge */
-};
-
 struct lay_generate_params {
     int64_t max_new_tokens;
     const char *const *stops; /* texts that end generation; cut off, with what follows */
     int64_t n_stops;
-    bool ignore_eos; /* benchmarks */
-    /* Asked once per decode step with the context of `reply`; NULL: never. A non-zero return stops as that of
-     * `reply` does, so that Ctrl-C need not wait for a sequence to end. */
-    int (*step)(void *context);
-    struct lay_generate_stats *stats; /* added to; may be NULL */
+    bool ignore_eos;                   /* benchmarks */
+    const volatile sig_atomic_t *stop; /* non-zero: LAY_ERR_INTERRUPTED after the current step; may be NULL */
+    const volatile sig_atomic_t *stop; /* non-zero: stop after the current step; may be NULL */
+    struct lay_generate_stats *stats;  /* added to; may be NULL */
 };
 
 /* Answers the requests in any order; `reply` is called once each, from the calling thread, pointers valid
