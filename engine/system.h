@@ -76,8 +76,6 @@ struct lay_generate_params {
     int64_t n_stops;
     bool ignore_eos;                   /* benchmarks */
     const volatile sig_atomic_t *stop; /* non-zero: LAY_ERR_INTERRUPTED after the current step; may be NULL */
-    const volatile sig_atomic_t *stop; /* non-zero: stop after the current step; may be NULL */
-    struct lay_generate_stats *stats;  /* added to; may be NULL */
 };
 
 /* Answers the requests in any order; `reply` is called once each, from the calling thread, pointers valid
