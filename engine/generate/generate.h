@@ -8,14 +8,9 @@
 
 #include "engine/generate/ended.h"
 #include "engine/generate/prepare.h"
+#include "engine/generate/stats.h"
 
 #include <signal.h>
-
-/* What has been done so far; seconds are wall time of the calling thread. Added to, never reset. */
-struct lay_generate_stats {
-    int64_t encoder_tokens, prefill_tokens, decode_tokens, steps;
-    double encoder_seconds, llm_seconds;
-};
 
 struct lay_generation {
     size_t request;
