@@ -26,6 +26,7 @@ struct lay_system {
     struct lay_dnn *dnn;
     struct lay_weights *llm_weights, *encoder_weights, *bridge_weights;
     struct lay_models models;
+    struct lay_generate_stats stats;
 };
 
 static bool is_plain(const struct lay_system *system)
@@ -175,6 +176,11 @@ bool lay_system_reads_source(const struct lay_system *s)
 bool lay_system_reads_prompt(const struct lay_system *s)
 {
     return s->file.text_prompt;
+}
+
+const struct lay_generate_stats *lay_system_stats(const struct lay_system *s)
+{
+    return &s->stats;
 }
 
 static cJSON *describe_llm(const struct lay_system *s)
@@ -533,7 +539,7 @@ enum lay_status lay_system_generate(struct lay_system *s, const struct lay_reque
         .stopped = params->n_stops > 0 ? stopped : NULL,
         .done = deliver,
         .context = &a,
-        .stats = params->stats,
+        .stats = &s->stats,
     };
     enum lay_status status;
     LAY_TRY_GOTO(status, kv_budget(s, &options.kv_bytes, err), done);

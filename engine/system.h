@@ -46,6 +46,8 @@ bool lay_system_reads_prompt(const struct lay_system *system); /* false with the
  * load also "weights_fingerprint". No absolute paths. Returns; free with cJSON_Delete. NULL when memory runs
  * out. */
 cJSON *lay_system_describe(const struct lay_system *system);
+/* Tokens and seconds per phase so far, for timing.json and the progress line. Borrowed. */
+const struct lay_generate_stats *lay_system_stats(const struct lay_system *system);
 /* "weights 13.5 GB, KV 4.0 GB = 120 pages of …, 32 sequences in flight": the plan before loading. */
 enum lay_status lay_system_plan(const struct lay_system *system, struct lay_str *text, struct lay_err *err);
 
