@@ -337,7 +337,7 @@ enum lay_status lay_system_plan(const struct lay_system *s, struct lay_str *text
 {
     const struct lay_llm_config *c = &s->llm_config;
     const struct lay_kv_shape shape = {c->num_hidden_layers, c->num_key_value_heads, c->head_dim, s->dtype};
-    size_t kv;
+    size_t kv = 0;
     LAY_TRY(kv_budget(s, &kv, err));
     lay_str_printf(text, "%s (%s, %s): weights %.2f GB", s->file.name, lay_system_method(s),
                    lay_dtype_name(s->dtype), 1e-9 * weight_bytes(s));
