@@ -12,7 +12,7 @@ static void flatten(char *text)
             *text = ' ';
 }
 
-enum lay_status lay_fail(struct lay_err *err, enum lay_status status, const char *format, ...)
+enum lay_status(lay_fail)(struct lay_err *err, enum lay_status status, const char *format, ...)
 {
     if (!err)
         return status;
