@@ -24,12 +24,15 @@ struct lay_record {
     double paper_number, paper_target_number; /* math */
     bool paper_correct, strict_correct, unparsed, error;
     char *error_message; /* NULL unless error */
-    char ended[8];       /* "eos", "length", "stop", "error" */
+    char ended[8];       /* "eos", "length", "stop", "error"; "unknown" for texts from another engine */
     bool truncated;
     int64_t source_tokens, prompt_tokens, output_tokens;
 };
 
 enum lay_group { LAY_GROUP_NONE, LAY_GROUP_LRL, LAY_GROUP_HRL };
+
+/* The averages the papers print: low-resource, high-resource, all. */
+enum lay_set { LAY_SET_LRL, LAY_SET_HRL, LAY_SET_AVG, LAY_SET_COUNT };
 
 /* One language of one task of one system. */
 struct lay_cell {
@@ -50,6 +53,8 @@ struct lay_task_result {
     int version;
     struct lay_cell *cells; /* in the papers' printed order */
     size_t count;
+    size_t set_size[LAY_SET_COUNT]; /* languages the papers' averages are over; 0: no such average. A run with
+                                       fewer of them has another average, and reports say so */
 };
 
 struct lay_system_result {
@@ -57,7 +62,9 @@ struct lay_system_result {
     char *method;
     struct lay_task_result *tasks;
     size_t count;
-    cJSON *manifest; /* borrowed by reports for configs and hashes */
+    const char *match;     /* "tolerance" or "float-eq": how paper scoring compared numbers */
+    int strict_version;    /* of the strict scorer */
+    const cJSON *manifest; /* borrowed: configs and hashes; may be NULL */
 };
 
 /* Frees everything below. */

@@ -1,0 +1,33 @@
+#include "reports/record.h"
+
+#include "engine/base/mem.h"
+
+static void record_free(struct lay_record *record)
+{
+    cJSON_Delete(record->doc);
+    char *const texts[] = {record->question,         record->source,       record->prompt,
+                           record->target,           record->output,       record->paper_extracted,
+                           record->strict_extracted, record->error_message};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        lay_free(texts[i]);
+}
+
+static void task_free(struct lay_task_result *task)
+{
+    for (size_t i = 0; i < task->count; i++) {
+        for (size_t j = 0; j < task->cells[i].count; j++)
+            record_free(&task->cells[i].records[j]);
+        lay_free(task->cells[i].records);
+    }
+    lay_free(task->cells);
+}
+
+void lay_system_result_free(struct lay_system_result *result)
+{
+    for (size_t i = 0; i < result->count; i++)
+        task_free(&result->tasks[i]);
+    lay_free(result->tasks);
+    lay_free(result->name);
+    lay_free(result->method);
+    *result = (struct lay_system_result){0};
+}

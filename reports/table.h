@@ -1,0 +1,24 @@
+/* The table a person sees in the terminal: languages in the papers' order, then Lrl., Hrl., Avg., paper score
+ * with the strict one below it; after it only what deserves attention. */
+#ifndef LAY_REPORTS_TABLE_H
+#define LAY_REPORTS_TABLE_H
+
+#include "engine/base/str.h"
+#include "reports/record.h"
+
+struct lay_table_options {
+    bool color;   /* ANSI attributes */
+    size_t width; /* columns of the terminal; languages wrap into blocks. 0: never wrap */
+};
+
+/* Colour only on a terminal, and not when NO_COLOR is set and not empty; width from the terminal. */
+struct lay_table_options lay_table_options_for(int fd);
+
+/* All systems that have a task stand in one table. */
+enum lay_status lay_table_put(struct lay_str *out, const struct lay_system_result *systems, size_t count,
+                              const struct lay_table_options *options, struct lay_err *err);
+
+/* Terminal columns a text takes: wide scripts count 2, combining marks 0. */
+size_t lay_text_width(const char *text);
+
+#endif
