@@ -11,6 +11,9 @@
 
 #include <stdint.h>
 
+/* Larger heads are refused where a configuration is read; the kernels keep one head on the stack. */
+#define LAY_MAX_HEAD_DIM 256
+
 /* y = x / sqrt(mean(x²) + eps) · weight, per row of n (T5LayerNorm, LlamaRMSNorm). y == x allowed. */
 void lay_rms_norm(const float *x, const float *weight, float *y, int64_t rows, int64_t n, float eps);
 

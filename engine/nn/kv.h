@@ -2,8 +2,10 @@
  * budget.
  *
  * One page holds LAY_KV_PAGE_TOKENS tokens of all layers:
- *   [layers][2 (k, v)][num_kv_heads][LAY_KV_PAGE_TOKENS][head_dim], f32 or bf16.
- * The aligner's keys and values of a LayAlign sequence are a second lay_kv_seq of the same pool. */
+ *   [layers][2 (k, v)][num_kv_heads][block], f32 or bf16,
+ * a block of keys being [head_dim][LAY_KV_PAGE_TOKENS], so that one vector holds all the page's keys, a block
+ * of values [LAY_KV_PAGE_TOKENS][head_dim]. The aligner's keys and values of a LayAlign sequence are a second
+ * lay_kv_seq of the same pool. */
 #ifndef LAY_NN_KV_H
 #define LAY_NN_KV_H
 
@@ -56,7 +58,7 @@ void lay_kv_release(struct lay_kv_pool *pool, struct lay_kv_seq *seq);
 void lay_kv_write(const struct lay_kv_pool *pool, const struct lay_kv_seq *seq, int64_t layer, int64_t first,
                   int64_t rows, const float *k, int64_t k_stride, const float *v, int64_t v_stride);
 
-/* [LAY_KV_PAGE_TOKENS, head_dim] of one head; which = 0 keys, 1 values. */
+/* The block of one head; which = 0 keys, 1 values. */
 static inline void *lay_kv_block(const struct lay_kv_pool *pool, int32_t page, int64_t layer, int which,
                                  int64_t head)
 {

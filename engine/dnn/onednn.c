@@ -1,0 +1,187 @@
+#include "engine/dnn/onednn.h"
+
+/* ---- what differs between the versions ---- */
+
+#if DNNL_VERSION_MAJOR >= 3
+
+static const_dnnl_memory_desc_t view(const struct lay_dnn_desc *desc)
+{
+    return desc ? desc->md : NULL;
+}
+
+dnnl_status_t lay_dnn_desc_strided(struct lay_dnn_desc *desc, dnnl_data_type_t type, int64_t rows,
+                                   int64_t cols, int64_t row_stride, int64_t col_stride)
+{
+    const dnnl_dims_t dims = {rows, cols};
+    const dnnl_dims_t strides = {row_stride, col_stride};
+    return dnnl_memory_desc_create_with_strides(&desc->md, 2, dims, type, strides);
+}
+
+dnnl_status_t lay_dnn_desc_any(struct lay_dnn_desc *desc, dnnl_data_type_t type, int64_t rows, int64_t cols)
+{
+    const dnnl_dims_t dims = {rows, cols};
+    return dnnl_memory_desc_create_with_tag(&desc->md, 2, dims, type, dnnl_format_tag_any);
+}
+
+void lay_dnn_desc_destroy(struct lay_dnn_desc *desc)
+{
+    if (desc->md)
+        dnnl_memory_desc_destroy(desc->md);
+    desc->md = NULL;
+}
+
+static dnnl_status_t append_sum(dnnl_post_ops_t ops)
+{
+    return dnnl_post_ops_append_sum(ops, 1.0f, 0, dnnl_data_type_undef);
+}
+
+static dnnl_status_t create_matmul_desc(dnnl_primitive_desc_t *pd, dnnl_engine_t engine,
+                                        const struct lay_dnn_matmul_args *args,
+                                        const_dnnl_primitive_attr_t attr)
+{
+    return dnnl_matmul_primitive_desc_create(pd, engine, view(args->src), view(args->weights),
+                                             view(args->bias), view(args->dst), attr);
+}
+
+dnnl_status_t lay_dnn_matmul_weights(dnnl_primitive_desc_t pd, struct lay_dnn_desc *weights)
+{
+    return dnnl_memory_desc_clone(&weights->md, dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0));
+}
+
+#else
+
+static const dnnl_memory_desc_t *view(const struct lay_dnn_desc *desc)
+{
+    return desc ? &desc->md : NULL;
+}
+
+dnnl_status_t lay_dnn_desc_strided(struct lay_dnn_desc *desc, dnnl_data_type_t type, int64_t rows,
+                                   int64_t cols, int64_t row_stride, int64_t col_stride)
+{
+    const dnnl_dims_t dims = {rows, cols};
+    const dnnl_dims_t strides = {row_stride, col_stride};
+    return dnnl_memory_desc_init_by_strides(&desc->md, 2, dims, type, strides);
+}
+
+dnnl_status_t lay_dnn_desc_any(struct lay_dnn_desc *desc, dnnl_data_type_t type, int64_t rows, int64_t cols)
+{
+    const dnnl_dims_t dims = {rows, cols};
+    return dnnl_memory_desc_init_by_tag(&desc->md, 2, dims, type, dnnl_format_tag_any);
+}
+
+void lay_dnn_desc_destroy(struct lay_dnn_desc *desc)
+{
+    (void)desc;
+}
+
+static dnnl_status_t append_sum(dnnl_post_ops_t ops)
+{
+    return dnnl_post_ops_append_sum(ops, 1.0f);
+}
+
+static dnnl_status_t create_matmul_desc(dnnl_primitive_desc_t *pd, dnnl_engine_t engine,
+                                        const struct lay_dnn_matmul_args *args,
+                                        const_dnnl_primitive_attr_t attr)
+{
+    dnnl_matmul_desc_t desc;
+    const dnnl_status_t status =
+        dnnl_matmul_desc_init(&desc, view(args->src), view(args->weights), view(args->bias), view(args->dst));
+    return status != dnnl_success ? status : dnnl_primitive_desc_create(pd, &desc, attr, engine, NULL);
+}
+
+dnnl_status_t lay_dnn_matmul_weights(dnnl_primitive_desc_t pd, struct lay_dnn_desc *weights)
+{
+    const dnnl_memory_desc_t *chosen = dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0);
+    if (!chosen)
+        return dnnl_invalid_arguments;
+    weights->md = *chosen;
+    return dnnl_success;
+}
+
+#endif
+
+/* ---- what is the same ---- */
+
+size_t lay_dnn_desc_bytes(const struct lay_dnn_desc *desc)
+{
+    return dnnl_memory_desc_get_size(view(desc));
+}
+
+dnnl_status_t lay_dnn_memory(dnnl_memory_t *memory, const struct lay_dnn_desc *desc, dnnl_engine_t engine,
+                             void *data)
+{
+    return dnnl_memory_create(memory, view(desc), engine, data);
+}
+
+static dnnl_status_t create_attr(dnnl_primitive_attr_t *attr, bool accumulate)
+{
+    dnnl_status_t status = dnnl_primitive_attr_create(attr);
+    if (status != dnnl_success)
+        return status;
+    status = dnnl_primitive_attr_set_scratchpad_mode(*attr, dnnl_scratchpad_mode_user);
+    dnnl_post_ops_t ops = NULL;
+    if (status == dnnl_success && accumulate)
+        status = dnnl_post_ops_create(&ops);
+    if (status == dnnl_success && accumulate)
+        status = append_sum(ops);
+    if (status == dnnl_success && accumulate)
+        status = dnnl_primitive_attr_set_post_ops(*attr, ops); /* copies them */
+    if (ops)
+        dnnl_post_ops_destroy(ops);
+    if (status != dnnl_success)
+        dnnl_primitive_attr_destroy(*attr);
+    return status;
+}
+
+dnnl_status_t lay_dnn_matmul_desc(dnnl_primitive_desc_t *pd, dnnl_engine_t engine,
+                                  const struct lay_dnn_matmul_args *args)
+{
+    dnnl_primitive_attr_t attr;
+    dnnl_status_t status = create_attr(&attr, args->accumulate);
+    if (status != dnnl_success)
+        return status;
+    status = create_matmul_desc(pd, engine, args, attr);
+    dnnl_primitive_attr_destroy(attr);
+    return status;
+}
+
+size_t lay_dnn_matmul_scratchpad(dnnl_primitive_desc_t pd)
+{
+    return dnnl_memory_desc_get_size(dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0));
+}
+
+const char *lay_dnn_matmul_kernel(dnnl_primitive_desc_t pd)
+{
+    const char *name = NULL;
+    dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, &name);
+    return name ? name : "unknown";
+}
+
+dnnl_status_t lay_dnn_reorder(dnnl_engine_t engine, dnnl_stream_t stream, const struct lay_dnn_desc *from,
+                              void *src, const struct lay_dnn_desc *to, void *dst)
+{
+    dnnl_primitive_desc_t pd = NULL;
+    dnnl_primitive_t primitive = NULL;
+    dnnl_memory_t memory[2] = {NULL, NULL};
+    dnnl_status_t status =
+        dnnl_reorder_primitive_desc_create(&pd, view(from), engine, view(to), engine, NULL);
+    if (status == dnnl_success)
+        status = dnnl_primitive_create(&primitive, pd);
+    if (status == dnnl_success)
+        status = lay_dnn_memory(&memory[0], from, engine, src);
+    if (status == dnnl_success)
+        status = lay_dnn_memory(&memory[1], to, engine, dst);
+    const dnnl_exec_arg_t args[] = {{DNNL_ARG_FROM, memory[0]}, {DNNL_ARG_TO, memory[1]}};
+    if (status == dnnl_success)
+        status = dnnl_primitive_execute(primitive, stream, 2, args);
+    if (status == dnnl_success)
+        status = dnnl_stream_wait(stream);
+    for (int i = 0; i < 2; i++)
+        if (memory[i])
+            dnnl_memory_destroy(memory[i]);
+    if (primitive)
+        dnnl_primitive_destroy(primitive);
+    if (pd)
+        dnnl_primitive_desc_destroy(pd);
+    return status;
+}

@@ -1,0 +1,45 @@
+/* The few oneDNN calls we make, the same for version 2 and version 3. Internal to engine/dnn: nothing else
+ * sees dnnl.h. Functions return a oneDNN status; handles are created and destroyed in pairs, destroy accepts
+ * {0}. */
+#ifndef LAY_DNN_ONEDNN_H
+#define LAY_DNN_ONEDNN_H
+
+#include <oneapi/dnnl/dnnl.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* A memory descriptor: a struct by value in version 2, a handle in version 3. */
+struct lay_dnn_desc {
+    dnnl_memory_desc_t md;
+};
+
+/* [rows, cols] with strides in elements. */
+dnnl_status_t lay_dnn_desc_strided(struct lay_dnn_desc *desc, dnnl_data_type_t type, int64_t rows,
+                                   int64_t cols, int64_t row_stride, int64_t col_stride);
+/* [rows, cols] in whatever layout the primitive likes best. */
+dnnl_status_t lay_dnn_desc_any(struct lay_dnn_desc *desc, dnnl_data_type_t type, int64_t rows, int64_t cols);
+void lay_dnn_desc_destroy(struct lay_dnn_desc *desc);
+size_t lay_dnn_desc_bytes(const struct lay_dnn_desc *desc);
+
+dnnl_status_t lay_dnn_memory(dnnl_memory_t *memory, const struct lay_dnn_desc *desc, dnnl_engine_t engine,
+                             void *data);
+
+/* dst = src · weights (+ bias) (+ dst with accumulate); bias NULL for none. Scratchpad is the caller's. */
+struct lay_dnn_matmul_args {
+    const struct lay_dnn_desc *src, *weights, *bias, *dst;
+    bool accumulate;
+};
+dnnl_status_t lay_dnn_matmul_desc(dnnl_primitive_desc_t *pd, dnnl_engine_t engine,
+                                  const struct lay_dnn_matmul_args *args);
+/* What the descriptor chose: a copy of the weights' layout; bytes of scratchpad; the kernel's name. */
+dnnl_status_t lay_dnn_matmul_weights(dnnl_primitive_desc_t pd, struct lay_dnn_desc *weights);
+size_t lay_dnn_matmul_scratchpad(dnnl_primitive_desc_t pd);
+const char *lay_dnn_matmul_kernel(dnnl_primitive_desc_t pd);
+
+/* Copies src to dst, changing layout and type, on all threads. */
+dnnl_status_t lay_dnn_reorder(dnnl_engine_t engine, dnnl_stream_t stream, const struct lay_dnn_desc *from,
+                              void *src, const struct lay_dnn_desc *to, void *dst);
+
+#endif

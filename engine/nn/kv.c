@@ -1,0 +1,129 @@
+#include "engine/nn/kv.h"
+
+#include "engine/base/mem.h"
+
+#include <assert.h>
+#include <string.h>
+#include <sys/mman.h>
+
+size_t lay_kv_page_bytes(const struct lay_kv_shape *shape)
+{
+    return (size_t)(shape->layers * 2 * shape->num_kv_heads * LAY_KV_PAGE_TOKENS * shape->head_dim) *
+           lay_dtype_size(shape->dtype);
+}
+
+int64_t lay_kv_pages_for(int64_t tokens)
+{
+    return (tokens + LAY_KV_PAGE_TOKENS - 1) / LAY_KV_PAGE_TOKENS;
+}
+
+/* Pages that are never drawn must cost nothing, so the pool is address space until it is written to. */
+static char *reserve_memory(size_t bytes)
+{
+    void *memory =
+        mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory == MAP_FAILED)
+        return NULL;
+    madvise(memory, bytes, MADV_HUGEPAGE); /* a wish; failure changes speed only */
+    return memory;
+}
+
+enum lay_status lay_kv_pool_create(const struct lay_kv_shape *shape, size_t bytes, struct lay_kv_pool **pool,
+                                   struct lay_err *err)
+{
+    assert(shape->dtype == LAY_F32 || shape->dtype == LAY_BF16);
+    const size_t page_bytes = lay_kv_page_bytes(shape);
+    size_t n_pages = bytes / page_bytes;
+    if (n_pages == 0)
+        n_pages = 1;
+    if (n_pages > INT32_MAX)
+        n_pages = INT32_MAX;
+    struct lay_kv_pool *p = lay_alloc(1, sizeof *p);
+    if (!p)
+        return lay_no_memory(err, "the KV pool");
+    p->shape = *shape;
+    p->page_bytes = page_bytes;
+    p->n_pages = p->n_free = (int64_t)n_pages;
+    p->free_pages = lay_alloc(n_pages, sizeof *p->free_pages);
+    p->memory = p->free_pages ? reserve_memory(n_pages * page_bytes) : NULL;
+    if (!p->memory) {
+        lay_kv_pool_destroy(p);
+        return lay_fail(err, LAY_ERR_MEMORY,
+                        "out of memory for a KV pool of %zu MB: give a smaller --memory or --batch-size",
+                        n_pages * page_bytes >> 20);
+    }
+    for (int64_t i = 0; i < p->n_pages; i++) /* page 0 is drawn first, so low pages stay in use */
+        p->free_pages[i] = (int32_t)(p->n_pages - 1 - i);
+    *pool = p;
+    return LAY_OK;
+}
+
+void lay_kv_pool_destroy(struct lay_kv_pool *pool)
+{
+    if (!pool)
+        return;
+    if (pool->memory)
+        munmap(pool->memory, (size_t)pool->n_pages * pool->page_bytes);
+    lay_free(pool->free_pages);
+    lay_free(pool);
+}
+
+enum lay_status lay_kv_reserve(struct lay_kv_pool *pool, struct lay_kv_seq *seq, int64_t tokens,
+                               struct lay_err *err)
+{
+    const int64_t needed = lay_kv_pages_for(tokens);
+    if (needed <= seq->n_pages)
+        return LAY_OK;
+    if (needed - seq->n_pages > pool->n_free)
+        return lay_fail(err, LAY_ERR_MEMORY,
+                        "a sequence of %lld tokens needs %lld more KV pages, %lld of %lld are free: "
+                        "give more --memory or a smaller --batch-size",
+                        (long long)tokens, (long long)(needed - seq->n_pages), (long long)pool->n_free,
+                        (long long)pool->n_pages);
+    if (!lay_grow((void **)&seq->pages, &seq->capacity, (size_t)needed, sizeof *seq->pages))
+        return lay_no_memory(err, "a KV page table");
+    while (seq->n_pages < needed)
+        seq->pages[seq->n_pages++] = pool->free_pages[--pool->n_free];
+    return LAY_OK;
+}
+
+void lay_kv_release(struct lay_kv_pool *pool, struct lay_kv_seq *seq)
+{
+    while (seq->n_pages > 0)
+        pool->free_pages[pool->n_free++] = seq->pages[--seq->n_pages];
+    lay_free(seq->pages);
+    *seq = (struct lay_kv_seq){0};
+}
+
+/* One head of one token: head_dim numbers at `step` elements from one another. */
+static void write_head(enum lay_dtype dtype, void *block, int64_t first, int64_t step,
+                       const float *restrict row, int64_t head_dim)
+{
+    if (dtype == LAY_F32) {
+        float *restrict wide = (float *)block + first;
+        for (int64_t i = 0; i < head_dim; i++)
+            wide[i * step] = row[i];
+        return;
+    }
+    uint16_t *restrict half = (uint16_t *)block + first;
+    for (int64_t i = 0; i < head_dim; i++)
+        half[i * step] = lay_f32_to_bf16(row[i]);
+}
+
+void lay_kv_write(const struct lay_kv_pool *pool, const struct lay_kv_seq *seq, int64_t layer, int64_t first,
+                  int64_t rows, const float *k, int64_t k_stride, const float *v, int64_t v_stride)
+{
+    assert(lay_kv_pages_for(first + rows) <= seq->n_pages);
+    const struct lay_kv_shape *s = &pool->shape;
+    const int64_t d = s->head_dim;
+#pragma omp parallel for collapse(2) schedule(static) if (rows * s->num_kv_heads * d > 16384)
+    for (int64_t h = 0; h < s->num_kv_heads; h++)
+        for (int64_t r = 0; r < rows; r++) {
+            const int32_t page = seq->pages[(first + r) / LAY_KV_PAGE_TOKENS];
+            const int64_t slot = (first + r) % LAY_KV_PAGE_TOKENS;
+            void *keys = lay_kv_block(pool, page, layer, 0, h),
+                 *values = lay_kv_block(pool, page, layer, 1, h);
+            write_head(s->dtype, keys, slot, LAY_KV_PAGE_TOKENS, k + r * k_stride + h * d, d);
+            write_head(s->dtype, values, slot * d, 1, v + r * v_stride + h * d, d);
+        }
+}

@@ -1,0 +1,108 @@
+/* Sixteen floats at a time, and exp. Internal to engine/nn.
+ *
+ * The kernels are written for one vector of sixteen lanes, whatever the CPU has: GCC lowers it to one, two or
+ * four registers, so the order of every sum, and but for fused multiply-adds its bits, are the same
+ * everywhere. LAY_CLONES compiles a function for AVX-512, AVX2 and plain x86-64; the loader picks. OpenMP
+ * regions must stay outside of such functions: their outlined bodies would not be cloned. */
+#ifndef LAY_NN_VECTOR_H
+#define LAY_NN_VECTOR_H
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+/* Every function below is inlined, so how a vector would be passed in registers never matters. */
+#pragma GCC diagnostic ignored "-Wpsabi"
+
+#define LAY_LANES 16
+
+#if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__) /* resolvers run before the sanitizer is ready */
+#define LAY_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#else
+#define LAY_CLONES
+#endif
+#define LAY_INLINE static inline __attribute__((always_inline))
+
+typedef float lay_vec __attribute__((vector_size(64), aligned(4), may_alias)); /* f32, any address */
+typedef uint32_t lay_vec_bits __attribute__((vector_size(64), aligned(4), may_alias));
+
+LAY_INLINE lay_vec lay_vec_set(float x)
+{
+    return (lay_vec){x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x};
+}
+
+LAY_INLINE lay_vec lay_vec_load(const float *x)
+{
+    return *(const lay_vec *)x;
+}
+
+LAY_INLINE void lay_vec_store(float *x, lay_vec v)
+{
+    *(lay_vec *)x = v;
+}
+
+/* The first n < LAY_LANES lanes; the others are 0. */
+LAY_INLINE lay_vec lay_vec_load_part(const float *x, int64_t n)
+{
+    float lanes[LAY_LANES] = {0};
+    memcpy(lanes, x, (size_t)n * sizeof *x);
+    return lay_vec_load(lanes);
+}
+
+LAY_INLINE void lay_vec_store_part(float *x, lay_vec v, int64_t n)
+{
+    float lanes[LAY_LANES];
+    lay_vec_store(lanes, v);
+    memcpy(x, lanes, (size_t)n * sizeof *x);
+}
+
+/* Lanes of a where mask is all ones, of b where it is 0. */
+LAY_INLINE lay_vec lay_vec_select(lay_vec_bits mask, lay_vec a, lay_vec b)
+{
+    return (lay_vec)((mask & (lay_vec_bits)a) | (~mask & (lay_vec_bits)b));
+}
+
+LAY_INLINE lay_vec lay_vec_max(lay_vec a, lay_vec b)
+{
+    return lay_vec_select((lay_vec_bits)(a > b), a, b);
+}
+
+/* Sum of the lanes by halves. */
+LAY_INLINE float lay_vec_sum(lay_vec v)
+{
+    float x[LAY_LANES];
+    lay_vec_store(x, v);
+    for (int half = LAY_LANES / 2; half > 0; half /= 2)
+        for (int i = 0; i < half; i++)
+            x[i] += x[i + half];
+    return x[0];
+}
+
+/* e^x within 1.2 ulp for every float: 0 and infinity where they belong, NaN stays NaN.
+ * x = n ln 2 + r, |r| ≤ ln 2 / 2; e^r by a polynomial; 2^n in two factors so that denormal results and
+ * overflow come out right. */
+LAY_INLINE lay_vec lay_vec_exp(lay_vec x)
+{
+    const lay_vec magic = lay_vec_set(12582912.0f); /* 1.5 · 2^23: adding it rounds to an integer */
+    const lay_vec top = lay_vec_set(89.0f), bottom = lay_vec_set(-104.0f);
+    x = lay_vec_select((lay_vec_bits)(x > top), top, x);
+    x = lay_vec_select((lay_vec_bits)(x < bottom), bottom, x);
+    const lay_vec shifted = x * 1.44269504f + magic;
+    const lay_vec n = shifted - magic;
+    const lay_vec r =
+        (x - n * 0.693359375f) - n * -2.12194440e-4f;    /* ln 2 in two parts, the first exact in 9 bits */
+    lay_vec p = r * 1.9875691500e-4f + 1.3981999507e-3f; /* Cephes' expf */
+    p = p * r + 8.3334519073e-3f;
+    p = p * r + 4.1665795894e-2f;
+    p = p * r + 1.6666665459e-1f;
+    p = p * r + 5.0000001201e-1f;
+    p = p * (r * r) + r;
+    p = p + 1.0f;
+    const lay_vec_bits exponent = (lay_vec_bits)shifted - (lay_vec_bits)magic; /* n as an integer, mod 2^32 */
+    const lay_vec_bits half = (exponent >> 1) | (exponent & 0x80000000u);
+    const lay_vec_bits rest = exponent - half;
+    p = p * (lay_vec)((half + 127u) << 23);
+    return p * (lay_vec)((rest + 127u) << 23);
+}
+
+#endif
