@@ -1,4 +1,7 @@
-/* The language table, read from data/languages.json. */
+/* The language table, read from data/languages.json, and where the data directory is.
+ *
+ * The table is read once and lives until exit; everything handed out is borrowed. Reading is not thread-safe,
+ * looking up is. */
 #ifndef LAY_TASKS_LANGUAGE_H
 #define LAY_TASKS_LANGUAGE_H
 
@@ -8,6 +11,11 @@
 #include <stddef.h>
 
 #define LAY_LANGUAGE_MAX_TASKS 16
+#define LAY_LANGUAGE_MAX_WORDS 8 /* answer markers of a language */
+
+/* The directory with languages.json, prompts/ and samples/. In this order: $LAYEVAL_DATA, ../share/layeval
+ * beside the running binary, the source tree it was built from, the installation prefix. Borrowed. */
+const char *lay_data_dir(void);
 
 enum lay_resource { LAY_RESOURCE_NONE, LAY_RESOURCE_LOW, LAY_RESOURCE_HIGH };
 
@@ -23,17 +31,21 @@ struct lay_language {
     char iso[8];   /* "bn" */
     char name[32]; /* "Bengali" */
     char nllb[16]; /* "ben_Beng" */
+    char alias[8]; /* another spelling of iso in data files ("jap"), or "" */
     bool right_to_left;
+    bool dot_thousands; /* "1.234" is one thousand two hundred and thirty-four */
+    const char *answer_markers[LAY_LANGUAGE_MAX_WORDS]; /* "Die Antwort ist"; owned by the table */
+    size_t n_answer_markers;
     struct lay_language_task tasks[LAY_LANGUAGE_MAX_TASKS];
     size_t n_tasks;
 };
 
-/* Finds the data directory (LAYEVAL_DATA, the source tree's, the installed one) and reads the table once.
- * Returns borrowed; lives until exit. */
+/* Reads DATA_DIR/languages.json (NULL: lay_data_dir()) once; later calls do nothing. A file with unknown keys
+ * or orders that name unknown languages is LAY_ERR_INPUT. */
 enum lay_status lay_languages_load(const char *data_dir, struct lay_err *err);
 size_t lay_language_count(void);
 const struct lay_language *lay_language_at(size_t index);
-/* By ISO code or English name, case-insensitively; NULL when unknown. */
+/* By ISO code, alias or English name, case-insensitively; NULL when unknown. */
 const struct lay_language *lay_language_find(const char *name);
 /* NULL when the language does not belong to the task. */
 const struct lay_language_task *lay_language_in(const struct lay_language *language, const char *task);
