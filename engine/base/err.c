@@ -25,7 +25,7 @@ enum lay_status(lay_fail)(struct lay_err *err, enum lay_status status, const cha
     return status;
 }
 
-enum lay_status lay_err_context(struct lay_err *err, enum lay_status status, const char *format, ...)
+enum lay_status(lay_err_context)(struct lay_err *err, enum lay_status status, const char *format, ...)
 {
     if (!err)
         return status;

@@ -27,14 +27,15 @@ struct lay_err {
 enum lay_status lay_fail(struct lay_err *err, enum lay_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-#ifdef __clang_analyzer__
-/* Static analysis looks at one file at a time: show it that the status which goes in comes out. */
-#define lay_fail(err, status, ...) ((void)(lay_fail)((err), (status), __VA_ARGS__), (status))
-#endif
-
 /* Puts "context: " in front of the message already stored and returns the stored status. */
 enum lay_status lay_err_context(struct lay_err *err, enum lay_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+#ifdef __clang_analyzer__
+/* Static analysis looks at one file at a time: show it that the status which goes in comes out. */
+#define lay_fail(err, status, ...) ((void)(lay_fail)((err), (status), __VA_ARGS__), (status))
+#define lay_err_context(err, status, ...) ((void)(lay_err_context)((err), (status), __VA_ARGS__), (status))
+#endif
 
 /* The documented process exit code of a status: 0, 2, 3, 4 or 130. */
 int lay_exit_code(enum lay_status status);

@@ -85,7 +85,7 @@ char *lay_strdup(const char *text)
     return lay_strndup(text, strlen(text));
 }
 
-enum lay_status lay_no_memory(struct lay_err *err, const char *what)
+enum lay_status(lay_no_memory)(struct lay_err *err, const char *what)
 {
     return lay_fail(err, LAY_ERR_MEMORY, "out of memory for %s", what);
 }
