@@ -1,0 +1,194 @@
+/* The forward pass of LLaMA, Mistral and Qwen2, with LayAlign's adapter attention (models.md, LayAlign). */
+#include "engine/model/llm_state.h"
+
+#include "engine/base/mem.h"
+
+#include <math.h>
+
+/* One call of lay_llm_forward. */
+struct step {
+    struct lay_llm *llm;
+    struct lay_kv_pool *pool;
+    const struct lay_llm_span *spans;
+    int64_t n_spans, rows;
+    const struct lay_llm_adapter *adapter; /* NULL: none */
+    const struct lay_llm_taps *taps;       /* NULL: none */
+};
+
+static void tap(const struct step *s, const char *name, int64_t layer, const float *data)
+{
+    s->taps->tap(s->taps->context, name, layer, data, s->rows, s->llm->config.hidden_size);
+}
+
+static bool has_gate(const struct step *s, int64_t layer)
+{
+    return s->adapter && s->adapter->has_gate[layer];
+}
+
+static void write_keys_and_values(const struct step *s, int64_t layer)
+{
+    const struct lay_llm *m = s->llm;
+    const int64_t width = m->config.num_key_value_heads * m->config.head_dim;
+    int64_t row = 0;
+    for (int64_t i = 0; i < s->n_spans; i++) {
+        const struct lay_llm_span *span = &s->spans[i];
+        lay_kv_write(s->pool, span->kv, layer, span->kv->n_tokens, span->n_rows, m->k.data + row * width,
+                     width, m->v.data + row * width, width);
+        row += span->n_rows;
+    }
+}
+
+/* attn += gate · softmax(q k_aᵀ / √d_h) v_a: no mask, no positions on the keys. */
+static void adapter_attention(const struct step *s, int64_t layer, float scale)
+{
+    struct lay_llm *m = s->llm;
+    const struct lay_llm_config *c = &m->config;
+    for (int64_t i = 0; i < m->n_cross; i++)
+        m->cross[i].gate = s->adapter->gate[layer];
+    lay_attention_paged(s->pool, layer, m->cross, m->n_cross, m->q.data, c->num_attention_heads * c->head_dim,
+                        c->num_attention_heads, scale, false, 0, m->attn.data);
+}
+
+/* W_o of what the attention holds now, for a tap. */
+static enum lay_status tap_projected(const struct step *s, const char *name, int64_t layer,
+                                     struct lay_err *err)
+{
+    struct lay_llm *m = s->llm;
+    if (!s->taps)
+        return LAY_OK;
+    LAY_TRY(lay_scratch_reserve(&m->tapped, s->rows, m->config.hidden_size, err));
+    LAY_TRY(lay_linear_forward(m->layers[layer].o, m->attn.data, m->tapped.data, s->rows, false, err));
+    tap(s, name, layer, m->tapped.data);
+    return LAY_OK;
+}
+
+/*   h = norm(x)      q = rope(W_q h)     k = rope(W_k h)     v = W_v h
+ *   x += W_o (softmax_causal(q kᵀ / √d_h) v  +  gate · softmax(q k_aᵀ / √d_h) v_a)
+ *   h = norm(x)
+ *   x += W_down (silu(W_gate h) · W_up h)                                                              */
+static enum lay_status decoder_layer(const struct step *s, int64_t layer, float *x, struct lay_err *err)
+{
+    struct lay_llm *m = s->llm;
+    const struct lay_llm_config *c = &m->config;
+    const struct lay_llm_layer *w = &m->layers[layer];
+    const int64_t rows = s->rows, heads = c->num_attention_heads, kv_heads = c->num_key_value_heads;
+    const int64_t q_width = heads * c->head_dim, kv_width = kv_heads * c->head_dim;
+    const float scale = 1.0f / sqrtf((float)c->head_dim);
+    float *h = m->h.data, *q = m->q.data, *k = m->k.data, *attn = m->attn.data;
+
+    lay_rms_norm(x, w->attn_norm, h, rows, c->hidden_size, c->rms_norm_eps);
+    LAY_TRY(lay_linear_forward(w->q, h, q, rows, false, err));
+    LAY_TRY(lay_linear_forward(w->k, h, k, rows, false, err));
+    LAY_TRY(lay_linear_forward(w->v, h, m->v.data, rows, false, err));
+    lay_rope(q, rows, q_width, heads, c->head_dim, m->positions, m->inv_freq);
+    lay_rope(k, rows, kv_width, kv_heads, c->head_dim, m->positions, m->inv_freq);
+    write_keys_and_values(s, layer);
+    lay_attention_paged(s->pool, layer, m->causal, s->n_spans, q, q_width, heads, scale, true,
+                        c->sliding_window, attn);
+    if (has_gate(s, layer)) {
+        LAY_TRY(tap_projected(s, "attn_base_out", layer, err));
+        adapter_attention(s, layer, scale);
+    }
+    LAY_TRY(tap_projected(s, "attn_out", layer, err));
+    LAY_TRY(lay_linear_forward(w->o, attn, x, rows, true, err));
+
+    lay_rms_norm(x, w->mlp_norm, h, rows, c->hidden_size, c->rms_norm_eps);
+    LAY_TRY(lay_linear_forward(w->gate_up, h, m->gate_up.data, rows, false, err));
+    lay_activate_gated(LAY_SILU, m->gate_up.data, m->act.data, rows, c->intermediate_size);
+    LAY_TRY(lay_linear_forward(w->down, m->act.data, x, rows, true, err));
+    if (s->taps)
+        tap(s, "out", layer, x);
+    return LAY_OK;
+}
+
+/* --- a step around the layers ------------------------------------------------------------------------------
+ */
+
+static enum lay_status reserve(struct lay_llm *m, int64_t rows, int64_t n_spans, struct lay_err *err)
+{
+    const struct lay_llm_config *c = &m->config;
+    const int64_t q_width = c->num_attention_heads * c->head_dim;
+    const int64_t kv_width = c->num_key_value_heads * c->head_dim;
+    LAY_TRY(lay_scratch_reserve(&m->h, rows, c->hidden_size, err));
+    LAY_TRY(lay_scratch_reserve(&m->q, rows, q_width, err));
+    LAY_TRY(lay_scratch_reserve(&m->k, rows, kv_width, err));
+    LAY_TRY(lay_scratch_reserve(&m->v, rows, kv_width, err));
+    LAY_TRY(lay_scratch_reserve(&m->attn, rows, q_width, err));
+    LAY_TRY(lay_scratch_reserve(&m->gate_up, rows, 2 * c->intermediate_size, err));
+    LAY_TRY(lay_scratch_reserve(&m->act, rows, c->intermediate_size, err));
+    if (!lay_grow((void **)&m->positions, &m->positions_capacity, (size_t)rows, sizeof *m->positions) ||
+        !lay_grow((void **)&m->causal, &m->causal_capacity, (size_t)n_spans, sizeof *m->causal) ||
+        !lay_grow((void **)&m->cross, &m->cross_capacity, (size_t)n_spans, sizeof *m->cross))
+        return lay_no_memory(err, "the spans of a step");
+    return LAY_OK;
+}
+
+/* RoPE positions of the rows and the attention spans; the same for every layer. */
+static enum lay_status plan(const struct step *s, struct lay_err *err)
+{
+    struct lay_llm *m = s->llm;
+    int64_t row = 0;
+    m->n_cross = 0;
+    for (int64_t i = 0; i < s->n_spans; i++) {
+        const struct lay_llm_span *span = &s->spans[i];
+        const int64_t first = span->kv->n_tokens;
+        if (lay_kv_pages_for(first + span->n_rows) > span->kv->n_pages)
+            return lay_fail(err, LAY_ERR_INTERNAL, "sequence %lld has no pages for %lld tokens", (long long)i,
+                            (long long)(first + span->n_rows));
+        m->causal[i] = (struct lay_attention_span){span->kv, row, span->n_rows, first, 1.0f};
+        if (span->adapter && span->adapter->n_tokens > 0)
+            m->cross[m->n_cross++] =
+                (struct lay_attention_span){span->adapter, row, span->n_rows, first, 0.0f};
+        for (int64_t r = 0; r < span->n_rows; r++)
+            m->positions[row + r] = first + r + span->position_offset;
+        row += span->n_rows;
+    }
+    return LAY_OK;
+}
+
+enum lay_status lay_llm_forward(struct lay_llm *llm, struct lay_kv_pool *pool,
+                                const struct lay_llm_span *spans, int64_t n_spans,
+                                const struct lay_llm_adapter *adapter, float *x,
+                                const struct lay_llm_taps *taps, struct lay_err *err)
+{
+    const struct lay_llm_config *c = &llm->config;
+    struct step step = {llm, pool, spans, n_spans, 0, adapter, taps};
+    for (int64_t i = 0; i < n_spans; i++)
+        step.rows += spans[i].n_rows;
+    if (step.rows == 0)
+        return LAY_OK;
+    LAY_TRY(reserve(llm, step.rows, n_spans, err));
+    LAY_TRY(plan(&step, err));
+    for (int64_t layer = 0; layer < c->num_hidden_layers; layer++)
+        LAY_TRY(decoder_layer(&step, layer, x, err));
+    lay_rms_norm(x, llm->norm, x, step.rows, c->hidden_size, c->rms_norm_eps);
+    for (int64_t i = 0; i < n_spans; i++)
+        spans[i].kv->n_tokens += spans[i].n_rows;
+    return LAY_OK;
+}
+
+enum lay_status lay_llm_logits(struct lay_llm *llm, const float *x, int64_t rows, float *logits,
+                               struct lay_err *err)
+{
+    return lay_linear_forward(llm->head, x, logits, rows, false, err);
+}
+
+enum lay_status lay_llm_embed(const struct lay_llm *llm, const int32_t *ids, int64_t n, float *out,
+                              struct lay_err *err)
+{
+    return lay_embedding_lookup(&llm->embed_tokens, ids, n, 1.0f, out, err);
+}
+
+enum lay_status lay_llm_write_adapter(struct lay_llm *llm, struct lay_kv_pool *pool, int64_t layer,
+                                      const float *keys, const float *values, int64_t rows,
+                                      const struct lay_kv_seq *adapter, int64_t first, struct lay_err *err)
+{
+    const int64_t width = llm->config.num_key_value_heads * llm->config.head_dim;
+    const struct lay_llm_layer *w = &llm->layers[layer];
+    LAY_TRY(lay_scratch_reserve(&llm->k, rows, width, err));
+    LAY_TRY(lay_scratch_reserve(&llm->v, rows, width, err));
+    LAY_TRY(lay_linear_forward(w->k, keys, llm->k.data, rows, false, err));
+    LAY_TRY(lay_linear_forward(w->v, values, llm->v.data, rows, false, err));
+    lay_kv_write(pool, adapter, layer, first, rows, llm->k.data, width, llm->v.data, width);
+    return LAY_OK;
+}
