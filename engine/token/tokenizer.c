@@ -260,6 +260,8 @@ static enum lay_status open_file(struct lay_tokenizer *t, const char *path, stru
 enum lay_status lay_tokenizer_open(const char *path, struct lay_tokenizer **tokenizer, struct lay_err *err)
 {
     *tokenizer = NULL;
+    if (!lay_path_exists(path))
+        return lay_fail(err, LAY_ERR_INPUT, "%s: no such model directory or SentencePiece model", path);
     char *model = lay_path_is_dir(path) ? find_model(path, err) : lay_strdup(path);
     if (!model)
         return lay_path_is_dir(path) ? (err ? err->status : LAY_ERR_INPUT) : lay_no_memory(err, path);
