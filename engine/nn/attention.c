@@ -127,9 +127,10 @@ static void attend_rows(const struct call *call, const struct lay_attention_span
         visible(call, span, begin + i, &rows[i].low, &rows[i].high);
         lay_attention_row_start(&rows[i]);
     }
-    const int64_t end = rows[n - 1].high;
-    for (int64_t first = rows[0].low / LAY_CHUNK_KEYS * LAY_CHUNK_KEYS; first < end;
-         first += LAY_CHUNK_KEYS) {
+    int64_t low, end, ignored; /* the first query reaches back furthest, the last sees most */
+    visible(call, span, begin, &low, &ignored);
+    visible(call, span, begin + n - 1, &ignored, &end);
+    for (int64_t first = low / LAY_CHUNK_KEYS * LAY_CHUNK_KEYS; first < end; first += LAY_CHUNK_KEYS) {
         load_chunk(call, span->kv, kv_head, first, end, &room, &chunk);
         for (int64_t i = 0; i < n; i++)
             if (rows[i].low < first + chunk.n && rows[i].high > first)
