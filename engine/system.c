@@ -266,7 +266,7 @@ cJSON *lay_system_describe(const struct lay_system *s)
 }
 
 /* --- memory
- * ---------------------------------------------------------------------------------------------------------
+ * ------------------------------------
  */
 
 static double element_bytes(const struct lay_system *s)
