@@ -5,17 +5,18 @@
 #include "engine/base/json.h"
 #include "harness/journal.h"
 #include "reports/record.h"
-#include "tasks/prompt.h"
 #include "tasks/score.h"
 
 struct lay_results_options {
-    const char *dir; /* the run directory files are written to */
+    const char *dir; /* the run directory files are written to; created if need be */
     enum lay_match match;
     bool log_samples; /* write samples_*.jsonl (default true) */
 };
 
-/* Scores every entry and groups them; `manifest` gives system name, method and the prompt set's label words.
- */
+/* Scores every entry and groups them: tasks in the manifest's order, languages in the papers' printed order,
+ * samples by id. Languages the manifest names are there even without entries. `manifest` gives the system's
+ * name and method and, per task, what its labels are called in answers; it is borrowed by `result`. Free with
+ * lay_system_result_free. An entry of an unknown task or language is LAY_ERR_INPUT. */
 enum lay_status lay_results_collect(const struct lay_journal *journal, const cJSON *manifest,
                                     enum lay_match match, struct lay_system_result *result,
                                     struct lay_err *err);

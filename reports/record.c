@@ -15,7 +15,7 @@ static void record_free(struct lay_record *record)
 static void task_free(struct lay_task_result *task)
 {
     for (size_t i = 0; i < task->count; i++) {
-        for (size_t j = 0; j < task->cells[i].count; j++)
+        for (size_t j = 0; task->cells[i].records && j < task->cells[i].count; j++)
             record_free(&task->cells[i].records[j]);
         lay_free(task->cells[i].records);
     }
