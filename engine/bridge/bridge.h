@@ -30,11 +30,23 @@ struct lay_bridge_options {
     bool no_adapter;           /* ablation: adapter attention off */
 };
 
+/* Where each module's weights stand, so that every published variant looks alike (models.md, Checkpoints).
+ * `weights` is empty before. The bridge's copies of encoder and LLM come first; a checkpoint that is not
+ * there is NULL: a LangBridge directory holds everything. */
+enum lay_status lay_llm_sources(struct lay_weights *weights, enum lay_method method,
+                                const struct lay_checkpoint *llm, const struct lay_checkpoint *bridge,
+                                struct lay_err *err);
+enum lay_status lay_encoder_sources(struct lay_weights *weights, enum lay_method method,
+                                    const struct lay_checkpoint *encoder, const struct lay_checkpoint *bridge,
+                                    struct lay_err *err);
+enum lay_status lay_bridge_sources(struct lay_weights *weights, enum lay_method method,
+                                   const struct lay_checkpoint *bridge, struct lay_err *err);
+
 struct lay_bridge;
 
 /* `weights` looks up bridge tensors by the official module names ("mapping.mlp.linear1.weight",
  * "encoder_aligner.projector.fc1.weight", "layers.N.self_attn.adaption_gate", "lb.alignment.linear.weight"
- * …); see bridge.c for the sources that make the published variants look alike. */
+ * …); see lay_bridge_sources. */
 enum lay_status lay_bridge_load(struct lay_dnn *dnn, const struct lay_bridge_options *options,
                                 struct lay_weights *weights, const struct lay_encoder_config *encoder,
                                 const struct lay_llm_config *llm, enum lay_dtype compute,
@@ -57,7 +69,7 @@ int64_t lay_bridge_adapter_count(const struct lay_bridge *bridge);
 int64_t lay_bridge_adapter_layer(const struct lay_bridge *bridge, int64_t i);
 enum lay_status lay_bridge_adapter_states(struct lay_bridge *bridge, float *const *hidden, int64_t rows,
                                           int64_t i, float *keys, float *values, struct lay_err *err);
-/* Gates per LLM layer; NULL when the bridge has no adapter. */
+/* Gates per LLM layer; NULL when the bridge has no adapter, or the ablation no_adapter switched it off. */
 const struct lay_llm_adapter *lay_bridge_adapter(const struct lay_bridge *bridge);
 
 #endif

@@ -1,0 +1,241 @@
+/* LayAlign's layer-wise aligner (LayAlign paper, section 3.2; EncoderAligner and its projector in the
+ * official code). With h_1 … h_m the chosen hidden states of the encoder, per token and channel:
+ *
+ *   r_k = ReLU(fc1_2i  (h_1 … h_m))      r_v = ReLU(fc1_2i+1 (h_1 … h_m))      fc1: m → 2K, across layers
+ *   a   = fc2(r)                 structure Linear                              fc2: d → H
+ *   a   = fc3(ReLU(fc2(r)))      structure MLP                                 fc3: H → H
+ *
+ * for the i-th of the K language layers: its keys are a of r_k, its values a of r_v. */
+#include "engine/bridge/method.h"
+
+#include "engine/base/mem.h"
+#include "engine/nn/fuse.h"
+#include "engine/nn/kernels.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define PROJECTOR "encoder_aligner.projector."
+
+struct lay_aligner {
+    int64_t d, H;
+    int64_t m, K;
+    int64_t *encoder_layers;  /* [m] indices of hidden states */
+    int64_t *language_layers; /* [K] */
+    float *fc1, *fc1_bias;    /* [2K, m], [2K] */
+    struct lay_linear *fc2;   /* [H, d] */
+    struct lay_linear *fc3;   /* [H, H]; NULL: structure Linear */
+    float *gates;             /* [LLM layers] */
+    bool *has_gate;
+    struct lay_llm_adapter adapter; /* views of the two above */
+    const float **fused;            /* [m] the chosen hidden states, work memory */
+    struct lay_scratch r;           /* [2, rows, d] */
+    struct lay_scratch inner;       /* [rows, H], structure MLP */
+};
+
+/* --- forward
+ * ------------------------------------------------------------------------------------------------ */
+
+/* out [rows, H] = a of r [rows, d]. */
+static enum lay_status project(struct lay_aligner *a, const float *r, int64_t rows, float *out,
+                               struct lay_err *err)
+{
+    if (!a->fc3)
+        return lay_linear_forward(a->fc2, r, out, rows, false, err);
+    LAY_TRY(lay_linear_forward(a->fc2, r, a->inner.data, rows, false, err));
+    lay_activate(LAY_RELU, a->inner.data, rows, a->H);
+    return lay_linear_forward(a->fc3, a->inner.data, out, rows, false, err);
+}
+
+enum lay_status lay_aligner_states(struct lay_aligner *a, float *const *hidden, int64_t rows, int64_t i,
+                                   float *keys, float *values, struct lay_err *err)
+{
+    LAY_TRY(lay_scratch_reserve(&a->r, rows, 2 * a->d, err));
+    if (a->fc3)
+        LAY_TRY(lay_scratch_reserve(&a->inner, rows, a->H, err));
+    for (int64_t j = 0; j < a->m; j++)
+        a->fused[j] = hidden[a->encoder_layers[j]];
+    float *r_key = a->r.data, *r_value = a->r.data + rows * a->d;
+    lay_fuse_layers(a->fused, a->m, a->fc1 + 2 * i * a->m, a->fc1_bias + 2 * i, r_key, r_value, rows * a->d);
+    LAY_TRY(project(a, r_key, rows, keys, err));
+    return project(a, r_value, rows, values, err);
+}
+
+/* --- loading
+ * ------------------------------------------------------------------------------------------------ */
+
+/* One gate per listed language layer; without a list, the layers that have a gate. */
+static enum lay_status load_gates(struct lay_aligner *a, const struct lay_bridge_options *options,
+                                  const struct lay_loader *loader, int64_t n_layers, struct lay_err *err)
+{
+    int64_t found = 0;
+    for (int64_t layer = 0; layer < n_layers; layer++) {
+        char name[80];
+        float *gate;
+        snprintf(name, sizeof name, "layers.%lld.self_attn.adaption_gate", (long long)layer);
+        if (!lay_weights_find(loader->weights, name))
+            continue;
+        LAY_TRY(lay_weights_vector(loader->weights, name, 1, &gate, err));
+        a->gates[layer] = *gate;
+        a->has_gate[layer] = true;
+        lay_free(gate);
+        if (found < LAY_BRIDGE_MAX_LAYERS)
+            a->language_layers[found] = layer;
+        found++;
+    }
+    if (options->n_language_layers >= 0) {
+        a->K = options->n_language_layers;
+        memcpy(a->language_layers, options->language_layers, (size_t)a->K * sizeof *a->language_layers);
+    } else {
+        a->K = found;
+    }
+    if (a->K == 0 || a->K > LAY_BRIDGE_MAX_LAYERS)
+        return lay_fail(err, LAY_ERR_INPUT,
+                        "the checkpoint has %lld gates (…self_attn.adaption_gate); 1 to %d expected",
+                        (long long)a->K, LAY_BRIDGE_MAX_LAYERS);
+    for (int64_t i = 0; i < a->K; i++) {
+        const int64_t layer = a->language_layers[i];
+        if (layer < 0 || layer >= n_layers || !a->has_gate[layer])
+            return lay_fail(err, LAY_ERR_INPUT,
+                            "language_layers lists LLM layer %lld, for which the checkpoint has no gate",
+                            (long long)layer);
+        for (int64_t j = 0; j < i; j++)
+            if (a->language_layers[j] == layer)
+                return lay_fail(err, LAY_ERR_INPUT, "language_layers lists layer %lld twice",
+                                (long long)layer);
+    }
+    if (found != a->K)
+        return lay_fail(err, LAY_ERR_INPUT,
+                        "the checkpoint has gates for %lld LLM layers, language_layers lists %lld",
+                        (long long)found, (long long)a->K);
+    return LAY_OK;
+}
+
+static enum lay_status choose_encoder_layers(struct lay_aligner *a, const struct lay_bridge_options *options,
+                                             int64_t n_hidden, struct lay_err *err)
+{
+    if (options->n_encoder_layers >= 0 && options->n_encoder_layers != a->m)
+        return lay_fail(err, LAY_ERR_INPUT,
+                        "encoder_layers lists %lld layers, but fc1 of the checkpoint fuses %lld",
+                        (long long)options->n_encoder_layers, (long long)a->m);
+    a->encoder_layers = lay_alloc((size_t)a->m, sizeof *a->encoder_layers);
+    a->fused = lay_alloc((size_t)a->m, sizeof *a->fused);
+    if (!a->encoder_layers || !a->fused)
+        return lay_no_memory(err, "an aligner");
+    for (int64_t j = 0; j < a->m; j++) {
+        const int64_t layer = options->n_encoder_layers >= 0 ? options->encoder_layers[j] : j;
+        if (layer < 0 || layer >= n_hidden)
+            return lay_fail(err, LAY_ERR_INPUT,
+                            "encoder_layers: the encoder has hidden states 0 to %lld, the bridge wants %lld",
+                            (long long)(n_hidden - 1), (long long)layer);
+        a->encoder_layers[j] = layer;
+    }
+    return LAY_OK;
+}
+
+/* fc1 as f32: it works between layers, not as a product over channels. */
+static enum lay_status load_fc1(struct lay_aligner *a, const struct lay_loader *loader, struct lay_err *err)
+{
+    const struct lay_tensor *tensor;
+    const int64_t shape[] = {2 * a->K, -1};
+    LAY_TRY(lay_weights_get(loader->weights, PROJECTOR "fc1.weight", 2, shape, &tensor, err));
+    a->m = tensor->shape[1];
+    a->fc1 = lay_alloc(tensor->count, sizeof *a->fc1);
+    if (!a->fc1)
+        return lay_no_memory(err, "an aligner");
+    LAY_TRY(lay_tensor_to_f32(tensor, a->fc1, err));
+    return lay_weights_vector(loader->weights, PROJECTOR "fc1.bias", 2 * a->K, &a->fc1_bias, err);
+}
+
+static enum lay_status load_projections(struct lay_aligner *a, const struct lay_bridge_options *options,
+                                        const struct lay_loader *loader, struct lay_err *err)
+{
+    static const char *const fc2[] = {"fc2", NULL}, *const fc3[] = {"fc3", NULL};
+    const bool mlp = lay_weights_find(loader->weights, PROJECTOR "fc3.weight") != NULL;
+    const char *found = mlp ? "MLP" : "Linear";
+    if (options->structure[0] && strcmp(options->structure, found) != 0)
+        return lay_fail(err, LAY_ERR_INPUT,
+                        "structure is \"%s\", but the checkpoint %s fc3: its structure is \"%s\"",
+                        options->structure, mlp ? "has" : "has no", found);
+    LAY_TRY(lay_load_linear(loader, PROJECTOR, fc2, a->H, a->d, true, &a->fc2, err));
+    return mlp ? lay_load_linear(loader, PROJECTOR, fc3, a->H, a->H, true, &a->fc3, err) : LAY_OK;
+}
+
+static enum lay_status load(struct lay_aligner *a, const struct lay_bridge_options *options,
+                            const struct lay_loader *loader, const struct lay_encoder_config *encoder,
+                            const struct lay_llm_config *llm, struct lay_err *err)
+{
+    a->d = encoder->hidden_size;
+    a->H = llm->hidden_size;
+    a->gates = lay_alloc((size_t)llm->num_hidden_layers, sizeof *a->gates);
+    a->has_gate = lay_alloc((size_t)llm->num_hidden_layers, sizeof *a->has_gate);
+    a->language_layers = lay_alloc(LAY_BRIDGE_MAX_LAYERS, sizeof *a->language_layers);
+    if (!a->gates || !a->has_gate || !a->language_layers)
+        return lay_no_memory(err, "an aligner");
+    if (llm->o_bias)
+        return lay_fail(
+            err, LAY_ERR_INPUT,
+            "the LLM has attention_bias; the official adapter would add o_proj's bias twice, which "
+            "is not implemented");
+    a->adapter = (struct lay_llm_adapter){a->gates, a->has_gate};
+    LAY_TRY(load_gates(a, options, loader, llm->num_hidden_layers, err));
+    LAY_TRY(load_fc1(a, loader, err));
+    LAY_TRY(choose_encoder_layers(a, options, encoder->num_hidden_layers + 1, err));
+    return load_projections(a, options, loader, err);
+}
+
+enum lay_status lay_aligner_load(const struct lay_bridge_options *options, const struct lay_loader *loader,
+                                 const struct lay_encoder_config *encoder, const struct lay_llm_config *llm,
+                                 struct lay_aligner **aligner, struct lay_err *err)
+{
+    *aligner = lay_alloc(1, sizeof **aligner);
+    if (!*aligner)
+        return lay_no_memory(err, "an aligner");
+    return load(*aligner, options, loader, encoder, llm, err); /* on failure the bridge destroys it */
+}
+
+void lay_aligner_destroy(struct lay_aligner *a)
+{
+    if (!a)
+        return;
+    lay_free(a->encoder_layers);
+    lay_free(a->language_layers);
+    lay_free(a->fc1);
+    lay_free(a->fc1_bias);
+    lay_linear_destroy(a->fc2);
+    lay_linear_destroy(a->fc3);
+    lay_free(a->gates);
+    lay_free(a->has_gate);
+    lay_free(a->fused);
+    lay_scratch_free(&a->r);
+    lay_scratch_free(&a->inner);
+    lay_free(a);
+}
+
+size_t lay_aligner_bytes(const struct lay_aligner *a)
+{
+    return lay_linear_bytes(a->fc2) + (a->fc3 ? lay_linear_bytes(a->fc3) : 0);
+}
+
+bool lay_aligner_wants_hidden(const struct lay_aligner *a, int64_t layer)
+{
+    for (int64_t j = 0; j < a->m; j++)
+        if (a->encoder_layers[j] == layer)
+            return true;
+    return false;
+}
+
+int64_t lay_aligner_count(const struct lay_aligner *a)
+{
+    return a->K;
+}
+
+int64_t lay_aligner_layer(const struct lay_aligner *a, int64_t i)
+{
+    return a->language_layers[i];
+}
+
+const struct lay_llm_adapter *lay_aligner_adapter(const struct lay_aligner *a)
+{
+    return &a->adapter;
+}
