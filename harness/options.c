@@ -53,6 +53,7 @@ static enum lay_status parse_size(const struct lay_option *option, const char *t
     char *end;
     errno = 0;
     const double number = strtod(text, &end);
+    const bool no_number = end == text;
     double unit = 1;
     switch (*end) {
     case 'k':
@@ -80,7 +81,7 @@ static enum lay_status parse_size(const struct lay_option *option, const char *t
         end++;
     if (unit > 0 && (*end == 'B' || *end == 'b'))
         end++;
-    if (errno || end == text || *end || !(number >= 0) || number * unit > 9e18 || unit == 0)
+    if (errno || no_number || *end || !(number >= 0) || number * unit > 9e18 || unit == 0)
         return lay_fail(err, LAY_ERR_USAGE, "--%s: \"%s\" is not a size; write for example 16G or 500M",
                         option->name, text);
     *(size_t *)option->value = (size_t)(number * unit);
