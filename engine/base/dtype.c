@@ -17,6 +17,11 @@ size_t lay_dtype_size(enum lay_dtype dtype)
     return types[dtype].size;
 }
 
+bool lay_dtype_is_floating(enum lay_dtype dtype)
+{
+    return dtype == LAY_F32 || dtype == LAY_F16 || dtype == LAY_BF16 || dtype == LAY_F64;
+}
+
 const char *lay_dtype_name(enum lay_dtype dtype)
 {
     return types[dtype].name;

@@ -2,6 +2,7 @@
 #ifndef LAY_BASE_DTYPE_H
 #define LAY_BASE_DTYPE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -20,7 +21,8 @@ enum lay_dtype {
     LAY_DTYPE_COUNT
 };
 
-size_t lay_dtype_size(enum lay_dtype dtype);      /* bytes of one element */
+size_t lay_dtype_size(enum lay_dtype dtype); /* bytes of one element */
+bool lay_dtype_is_floating(enum lay_dtype dtype);
 const char *lay_dtype_name(enum lay_dtype dtype); /* "f32", "bf16", … */
 /* By our name or safetensors' ("F32", "BF16"), case-insensitively; LAY_DTYPE_COUNT when unknown. */
 enum lay_dtype lay_dtype_by_name(const char *name);

@@ -1,6 +1,7 @@
 #include "engine/base/json.h"
 
 #include "engine/base/file.h"
+#include "engine/base/mem.h"
 #include "engine/base/utf8.h"
 
 #include <math.h>
@@ -8,16 +9,41 @@
 #include <stdlib.h>
 #include <string.h>
 
+static int by_key(const void *a, const void *b)
+{
+    return strcmp((*(const cJSON *const *)a)->string, (*(const cJSON *const *)b)->string);
+}
+
+/* Sorted, because vocabularies and tensor headers have objects of many thousand keys. */
+static enum lay_status refuse_duplicate_keys(const cJSON *object, const char *name, struct lay_err *err)
+{
+    size_t n = 0;
+    for (const cJSON *item = object->child; item; item = item->next)
+        n++;
+    if (n < 2)
+        return LAY_OK;
+    const cJSON **items = lay_alloc(n, sizeof *items);
+    if (!items)
+        return lay_no_memory(err, name);
+    n = 0;
+    for (const cJSON *item = object->child; item; item = item->next)
+        items[n++] = item;
+    qsort(items, n, sizeof *items, by_key);
+    enum lay_status status = LAY_OK;
+    for (size_t i = 1; i < n && status == LAY_OK; i++)
+        if (strcmp(items[i - 1]->string, items[i]->string) == 0)
+            status = lay_fail(err, LAY_ERR_INPUT, "%s: key \"%s\" stands twice in one object", name,
+                              items[i]->string);
+    lay_free(items);
+    return status;
+}
+
 static enum lay_status refuse_duplicates(const cJSON *node, const char *name, struct lay_err *err)
 {
-    for (const cJSON *a = node->child; a; a = a->next) {
-        if (cJSON_IsObject(node))
-            for (const cJSON *b = node->child; b != a; b = b->next)
-                if (strcmp(a->string, b->string) == 0)
-                    return lay_fail(err, LAY_ERR_INPUT, "%s: key \"%s\" stands twice in one object", name,
-                                    a->string);
-        LAY_TRY(refuse_duplicates(a, name, err));
-    }
+    if (cJSON_IsObject(node))
+        LAY_TRY(refuse_duplicate_keys(node, name, err));
+    for (const cJSON *item = node->child; item; item = item->next)
+        LAY_TRY(refuse_duplicates(item, name, err));
     return LAY_OK;
 }
 
