@@ -30,9 +30,8 @@ char *lay_strdup(const char *text);
 
 /* The usual answer to a NULL from the functions above; `what` names what the memory was for. */
 enum lay_status lay_no_memory(struct lay_err *err, const char *what);
-#ifdef __clang_analyzer__ /* as for lay_fail in err.h */
-#define lay_no_memory(err, what) ((void)(lay_no_memory)((err), (what)), LAY_ERR_MEMORY)
-#endif
+#define lay_no_memory(err, what)                                                                             \
+    lay_status_as_given(LAY_ERR_MEMORY, (lay_no_memory)((err), (what))) /* as lay_fail in err.h */
 
 /* Makes sure that `*array` (elements of `size` bytes, capacity *capacity) can hold `needed` elements,
  * growing by half. Returns false when memory is exhausted; the array stays valid. */
