@@ -78,8 +78,9 @@ static enum separator joint_at(const struct reader *reader, size_t at)
 }
 
 /* Digits gathered for strtod: no decimal point, an exponent instead, so that no locale matters. */
+#define MAX_DIGITS 480
 struct digits {
-    char text[512];
+    char text[MAX_DIGITS + 16];
     size_t length;
     bool overflow;
     int exponent;
@@ -91,10 +92,19 @@ static void take_digits(const struct reader *reader, size_t from, size_t to, str
         const int digit = digit_at(reader, at);
         if (digit < 0 || (digits->length == 0 && digit == 0))
             continue;
-        if (digits->length < sizeof digits->text - 16)
+        if (digits->length < MAX_DIGITS)
             digits->text[digits->length++] = (char)('0' + digit);
         else
             digits->overflow = true;
+    }
+}
+
+/* Digits behind the decimal point; those that no double can see are dropped. */
+static void take_decimals(const struct reader *reader, size_t from, size_t to, struct digits *digits)
+{
+    for (size_t at = from; at < to && digits->length < MAX_DIGITS; at++) {
+        take_digits(reader, at, at + 1, digits);
+        digits->exponent--;
     }
 }
 
@@ -170,11 +180,11 @@ static bool single_point_groups(const struct reader *reader, const struct run *r
 static size_t read_decimal(struct reader *reader, size_t begin, struct digits *digits, bool *plain)
 {
     const size_t first_end = digits_end(reader, begin);
-    struct run run = read_run(reader, begin, first_end);
+    struct run run = {.end = first_end};
     size_t end = first_end;
     *plain = false;
-    if (begin < reader->list_until && run.separator == reader->list_separator)
-        run = (struct run){.end = first_end};
+    if (begin >= reader->list_until || joint_at(reader, first_end) != reader->list_separator)
+        run = read_run(reader, begin, first_end);
     if (run.separator == POINT && run.count == 1 && run.grouped && !single_point_groups(reader, &run))
         run.grouped = false;
     if (run.grouped) {
@@ -193,8 +203,7 @@ static size_t read_decimal(struct reader *reader, size_t begin, struct digits *d
     }
     const size_t decimals = decimals_end(reader, end);
     if (decimals > end) {
-        take_digits(reader, end + 1, decimals, digits);
-        digits->exponent = -(int)(decimals - end - 1);
+        take_decimals(reader, end + 1, decimals, digits);
         return decimals;
     }
     *plain = !run.grouped;
@@ -298,6 +307,12 @@ static size_t read_symbol(const struct reader *reader, size_t at, double *value)
     return *value > 0 ? at + 1 : read_latex(reader, at, value);
 }
 
+/* The third part of a date or the like: "2024" in 1/2/2024. */
+static bool follows_slash(const struct lay_runes *runes, size_t at)
+{
+    return at > 1 && is_slash(runes->at[at - 1]) && lay_unicode_digit(runes->at[at - 2]) >= 0;
+}
+
 /* What may follow a whole number that ends at `at`: "/4", " 3/4", "½", " ½", "\frac{3}{4}". */
 static size_t read_fraction(const struct reader *reader, size_t at, double *value)
 {
@@ -360,8 +375,7 @@ static size_t read_number(struct reader *reader, size_t at, double *value)
     bool plain = false;
     if (is_bare_decimal(reader, at)) {
         const size_t end = digits_end(reader, at + 1);
-        take_digits(reader, at + 1, end, &digits);
-        digits.exponent = -(int)(end - at - 1);
+        take_decimals(reader, at + 1, end, &digits);
         *value = value_of(&digits);
         return end;
     }
@@ -370,7 +384,9 @@ static size_t read_number(struct reader *reader, size_t at, double *value)
     size_t end = read_decimal(reader, at, &digits, &plain);
     const size_t exponent_end = read_exponent(reader, end, &digits);
     *value = value_of(&digits);
-    return plain && exponent_end == end ? read_fraction(reader, end, value) : exponent_end;
+    if (!plain || exponent_end != end || follows_slash(reader->runes, at))
+        return exponent_end;
+    return read_fraction(reader, end, value);
 }
 
 bool lay_number_next(const struct lay_runes *runes, size_t *from, size_t to,
@@ -409,30 +425,32 @@ static bool last_number(const struct lay_runes *runes, size_t to, const struct l
     return found;
 }
 
-/* Where the brace closes that was opened before `from`; the end of the text if nowhere. */
-static size_t closing_brace(const struct lay_runes *runes, size_t from)
+/* Where the brace closes that was opened before `from`; `to` if nowhere before that. */
+static size_t closing_brace(const struct lay_runes *runes, size_t from, size_t to)
 {
     size_t depth = 1;
-    for (size_t at = from; at < runes->count; at++) {
+    for (size_t at = from; at < to; at++) {
         depth += runes->at[at] == '{';
         depth -= runes->at[at] == '}';
         if (depth == 0)
             return at;
     }
-    return runes->count;
+    return to;
 }
 
-/* The first number behind the last marker that has one. */
+/* The first number behind the last marker that has one before the next marker. */
 static bool marked_number(const struct lay_runes *runes, const struct lay_language *language,
                           const struct lay_number_style *style, double *value)
 {
+    size_t to = runes->count;
     for (size_t at = runes->count; at-- > 0;) {
         size_t end = lay_marker_at(runes, at, language);
-        if (end == 0)
+        if (end == 0 || end > to)
             continue;
-        const size_t to = runes->at[end - 1] == '{' ? closing_brace(runes, end) : runes->count;
-        if (lay_number_next(runes, &end, to, style, value))
+        const size_t limit = runes->at[end - 1] == '{' ? closing_brace(runes, end, to) : to;
+        if (lay_number_next(runes, &end, limit, style, value))
             return true;
+        to = at;
     }
     return false;
 }
