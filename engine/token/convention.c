@@ -97,8 +97,7 @@ static enum lay_status choose(const char *dir, const char *class, const char *mo
         dir, model_file);
 }
 
-/* --- declared tokens ---------------------------------------------------------------------------------------
- */
+/* --- declared tokens --- */
 
 static bool is_declared(const struct lay_token_config *config, const char *content)
 {
@@ -208,8 +207,7 @@ static enum lay_status read_decoder(const char *where, const cJSON *decoder, str
     return LAY_OK;
 }
 
-/* --- the files ---------------------------------------------------------------------------------------------
- */
+/* --- the files --- */
 
 /* *root stays NULL when the file does not exist. */
 static enum lay_status read_optional(const char *dir, const char *name, char **path, cJSON **root,

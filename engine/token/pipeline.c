@@ -20,8 +20,7 @@ const struct lay_pipeline lay_pipeline_spm = {
     .words = true,
 };
 
-/* --- tokenizer.json --------------------------------------------------------------------------------------
- */
+/* --- tokenizer.json --- */
 
 static const char *text_of(const cJSON *object, const char *key)
 {
@@ -155,8 +154,7 @@ enum lay_status lay_pipeline_read(const char *where, const cJSON *normalizer, co
     return LAY_OK;
 }
 
-/* --- normalising -----------------------------------------------------------------------------------------
- */
+/* --- normalising --- */
 
 /* Rust's char::is_whitespace: Unicode White_Space, without the separators 1c–1f that Python counts in. */
 static bool is_white(int32_t c)
@@ -252,8 +250,7 @@ enum lay_status lay_pipeline_normalize(const struct lay_pipeline *pipeline, cons
     return lay_str_check(out, err);
 }
 
-/* --- splitting -------------------------------------------------------------------------------------------
- */
+/* --- splitting --- */
 
 typedef enum lay_status word_function(void *context, const char *text, size_t length, struct lay_err *err);
 

@@ -7,8 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* --- reading protobuf ------------------------------------------------------------------------------------
- */
+/* --- reading protobuf --- */
 
 enum { WIRE_VARINT = 0, WIRE_FIXED64 = 1, WIRE_BYTES = 2, WIRE_FIXED32 = 5 };
 
@@ -80,8 +79,7 @@ static struct reader reader_of(const struct field *field)
     return (struct reader){field->bytes, field->bytes + field->length};
 }
 
-/* --- the model -------------------------------------------------------------------------------------------
- */
+/* --- the model --- */
 
 static enum lay_status damaged(const char *name, struct lay_err *err)
 {
@@ -228,8 +226,7 @@ void lay_sp_model_free(struct lay_sp_model *model)
     *model = (struct lay_sp_model){0};
 }
 
-/* --- writing ---------------------------------------------------------------------------------------------
- */
+/* --- writing --- */
 
 static void put_varint(struct lay_str *out, uint64_t value)
 {

@@ -33,8 +33,7 @@ struct lay_tokenizer {
     char hash[LAY_HASH_HEX];
 };
 
-/* --- ids -------------------------------------------------------------------------------------------------
- */
+/* --- ids --- */
 
 enum lay_status lay_ids_push(struct lay_ids *ids, int32_t id, struct lay_err *err)
 {
@@ -50,8 +49,7 @@ void lay_ids_free(struct lay_ids *ids)
     *ids = (struct lay_ids){0};
 }
 
-/* --- the vocabulary --------------------------------------------------------------------------------------
- */
+/* --- the vocabulary --- */
 
 static enum lay_status put(struct lay_tokenizer *t, int32_t id, const char *text, struct lay_err *err)
 {
@@ -185,8 +183,7 @@ static enum lay_status find_roles(struct lay_tokenizer *t, struct lay_err *err)
     return t->config.convention == LAY_NLLB ? lay_tokenizer_set_language(t, language, err) : LAY_OK;
 }
 
-/* --- opening ---------------------------------------------------------------------------------------------
- */
+/* --- opening --- */
 
 /* The model file in a directory; NULL with a message when there is none. */
 static char *find_model(const char *dir, struct lay_err *err)
@@ -288,8 +285,7 @@ void lay_tokenizer_close(struct lay_tokenizer *t)
     lay_free(t);
 }
 
-/* --- encoding --------------------------------------------------------------------------------------------
- */
+/* --- encoding --- */
 
 struct encoding {
     const struct lay_tokenizer *tokenizer;
@@ -416,8 +412,7 @@ enum lay_status lay_tokenizer_set_language(struct lay_tokenizer *t, const char *
     return LAY_OK;
 }
 
-/* --- decoding --------------------------------------------------------------------------------------------
- */
+/* --- decoding --- */
 
 /* "<0x0A>" → 10; −1 for anything else. */
 static int byte_of(const char *text, size_t length)
@@ -491,8 +486,7 @@ enum lay_status lay_tokenizer_decode(const struct lay_tokenizer *t, const int32_
     return lay_str_check(text, err);
 }
 
-/* --- facts -----------------------------------------------------------------------------------------------
- */
+/* --- facts --- */
 
 const char *lay_tokenizer_piece(const struct lay_tokenizer *t, int32_t id)
 {

@@ -174,8 +174,7 @@ static void xlm_r_ids_equal_hugging_face(void **state)
               "XLMRobertaTokenizerFast", "xlmr_unigram.json", true);
 }
 
-/* --- every fixture loads, and what was decoded once encodes to itself --------------------------------------
- */
+/* --- every fixture loads, and what was decoded once encodes to itself --- */
 
 static void is_stable(const struct lay_tokenizer *tokenizer, const char *text)
 {
