@@ -13,8 +13,7 @@ struct call {
     struct lay_item **items; /* [count], the item of each request */
     struct lay_request *requests;
     size_t count;
-    enum lay_status status; /* of the journal */
-    struct lay_err *err;
+    struct lay_err journal; /* why a reply could not be kept; the engine has an error of its own then */
 };
 
 /* The journal's texts are C strings in UTF-8: NUL and malformed bytes become U+FFFD. Neither is ever part of
@@ -102,8 +101,8 @@ static int on_reply(void *context, const struct lay_reply *reply)
     struct call *call = context;
     struct lay_item *item = call->items[reply->request];
     if (item->wanted && !item->done)
-        call->status = take_reply(call->answering, item, reply, call->err);
-    return call->status != LAY_OK || lay_signals_stop;
+        take_reply(call->answering, item, reply, &call->journal);
+    return call->journal.status != LAY_OK || lay_signals_stop;
 }
 
 static void add(struct call *call, struct lay_item *item)
@@ -122,11 +121,10 @@ static enum lay_status run_call(struct call *call, const struct lay_workload_cel
                                                .stops = stops,
                                                .n_stops = (int64_t)n_stops,
                                                .stop = &lay_signals_stop};
-    call->status = LAY_OK;
     const enum lay_status status =
         lay_system_generate(a->system, call->requests, call->count, &params, on_reply, call, err);
-    if (call->status != LAY_OK)
-        return call->status; /* its message is in err */
+    if (call->journal.status != LAY_OK)
+        return lay_fail(err, call->journal.status, "%s", call->journal.message);
     if (lay_signals_stop)
         return lay_fail(err, LAY_ERR_INTERRUPTED, "interrupted");
     return status;
@@ -190,7 +188,7 @@ static void gather_batches(struct call *call, size_t cell)
 enum lay_status lay_answer_items(struct lay_answering *answering, struct lay_err *err)
 {
     const struct lay_workload *workload = answering->options->workload;
-    struct call call = {.answering = answering, .err = err};
+    struct call call = {.answering = answering};
     enum lay_status status = LAY_OK;
     call.items = lay_alloc(answering->items->count, sizeof(struct lay_item *));
     call.requests = lay_alloc(answering->items->count, sizeof *call.requests);

@@ -27,6 +27,12 @@ enum lay_status lay_item_render(const struct lay_items_options *options, const s
         item->prompt = lay_strdup(lay_str_text(&prompt));
         status = item->prompt ? lay_str_check(&prompt, err) : lay_no_memory(err, "a prompt");
     }
+    if (status == LAY_OK && options->reads_source && !lay_prompt_has_encoder(options->prompts, cell->task))
+        status =
+            lay_fail(err, LAY_ERR_INPUT,
+                     "prompt set %s gives the encoder nothing to read for %s, but the system has one; choose "
+                     "another --prompt-set",
+                     lay_prompt_set_name(options->prompts), cell->task->name);
     if (status == LAY_OK && !item->source && !item->prompt)
         status =
             lay_fail(err, LAY_ERR_INPUT,

@@ -12,8 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* --- reading -----------------------------------------------------------------------------------------------
- */
+/* --- reading --- */
 
 static enum lay_status take_line(const char *where, const char *line, size_t length, size_t number,
                                  int64_t *sealed_count, struct lay_journal *journal, size_t *capacity,

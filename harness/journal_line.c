@@ -79,8 +79,7 @@ bool lay_journal_line_intact(const char *line, size_t length)
            memcmp(digits, hex, LAY_HASH_HEX - 1) == 0 && memcmp(line + length - 2, "\"}", 2) == 0;
 }
 
-/* --- reading -----------------------------------------------------------------------------------------------
- */
+/* --- reading --- */
 
 enum lay_status lay_journal_line_read_header(const char *where, const char *line, size_t length,
                                              char manifest_hash[LAY_HASH_HEX], int64_t *count,

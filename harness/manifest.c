@@ -183,8 +183,7 @@ enum lay_status lay_manifest_build(const struct lay_manifest_inputs *inputs, cJS
     return lay_no_memory(err, "the manifest");
 }
 
-/* --- the file ----------------------------------------------------------------------------------------------
- */
+/* --- the file --- */
 
 enum lay_status lay_manifest_write(const char *dir, const cJSON *manifest, char hash[LAY_HASH_HEX],
                                    struct lay_err *err)
@@ -221,8 +220,7 @@ enum lay_status lay_manifest_read(const char *dir, cJSON **manifest, char hash[L
     return status;
 }
 
-/* --- comparing ---------------------------------------------------------------------------------------------
- */
+/* --- comparing --- */
 
 enum { SHOWN_DIFFERENCES = 6, VALUE_SHOWN = 36 };
 

@@ -22,8 +22,7 @@ static struct lay_items_options items_options(const struct lay_run_system *run,
                                       .reads_prompt = lay_system_reads_prompt(run->system)};
 }
 
-/* --- opening -----------------------------------------------------------------------------------------------
- */
+/* --- opening --- */
 
 static bool is_path(const char *name)
 {

@@ -35,7 +35,7 @@ static enum lay_status source_open(const char *dir, const char *name, struct sou
     return status;
 }
 
-/* --- typed keys ---------------------------------------------------------------------------------------- */
+/* --- typed keys --- */
 
 static enum lay_status read_int(const struct source *s, const char *key, int64_t min, int64_t max,
                                 int64_t *value, struct lay_err *err)
@@ -108,7 +108,7 @@ static enum lay_status read_activation(const struct source *s, const char *key, 
     return activation_by_name(s, key, name, activation, err);
 }
 
-/* --- what we refuse ------------------------------------------------------------------------------------- */
+/* --- what we refuse --- */
 
 /* Keys that change the computation in a way nobody implemented here, with the one value that does not. */
 enum harmless { IS_FALSE, IS_ONE, IS_ABSENT };
@@ -181,7 +181,7 @@ static enum lay_status unknown_type(const struct source *s, const char *type, co
                     s->where, type, what, known);
 }
 
-/* --- LLMs ----------------------------------------------------------------------------------------------- */
+/* --- LLMs --- */
 
 /* What transformers assumes for keys that are not there; num_key_value_heads 0: as many as heads. */
 static const struct lay_llm_config llm_defaults[] = {
@@ -406,7 +406,7 @@ enum lay_status lay_llm_config_read(const char *dir, struct lay_llm_config *conf
     return status;
 }
 
-/* --- encoders ------------------------------------------------------------------------------------------- */
+/* --- encoders --- */
 
 /* T5's "feed_forward_proj": relu, gelu, gated-gelu (which means gelu_new), gated-silu. The derived keys
  * is_gated_act and dense_act_fn, when present, override it in transformers: they must agree. */

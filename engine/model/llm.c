@@ -101,8 +101,7 @@ static enum lay_status decoder_layer(const struct step *s, int64_t layer, float 
     return LAY_OK;
 }
 
-/* --- a step around the layers ------------------------------------------------------------------------------
- */
+/* --- a step around the layers --- */
 
 static enum lay_status reserve(struct lay_llm *m, int64_t rows, int64_t n_spans, struct lay_err *err)
 {

@@ -25,8 +25,7 @@ int64_t lay_t5_bucket(int64_t distance, int64_t buckets, int64_t max_distance)
     return offset + (bucket < half ? bucket : half - 1);
 }
 
-/* --- loading ----------------------------------------------------------------------------------------------
- */
+/* --- loading --- */
 
 static enum lay_status load_relative_bias(struct lay_encoder *e, int64_t i, const char *prefix,
                                           const struct lay_loader *loader, struct lay_err *err)
@@ -79,8 +78,7 @@ static enum lay_status load(struct lay_encoder *e, const struct lay_loader *load
     return lay_load_vector(loader, "", "final_layer_norm.weight", c->hidden_size, &e->final_norm, err);
 }
 
-/* --- forward ----------------------------------------------------------------------------------------------
- */
+/* --- forward --- */
 
 static enum lay_status embed(struct lay_encoder *e, const struct lay_encoder_batch *batch, int64_t rows,
                              float *x, struct lay_err *err)
