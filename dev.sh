@@ -190,8 +190,9 @@ check() {
         xargs -P "$(parallel)" -n 4 clang-tidy --quiet -p build --extra-arg=-Wno-unknown-warning-option ||
         failed+=(clang-tidy)
     say "cppcheck"
+    # varFuncNullUB: C's NULL is a pointer in glibc.
     cppcheck --quiet -j "$(parallel)" --std=c11 --enable=warning,performance,portability --inline-suppr \
-        --suppressions-list=.cppcheck --error-exitcode=1 -I . -D_GNU_SOURCE \
+        --suppress=varFuncNullUB --error-exitcode=1 -I . -D_GNU_SOURCE \
         engine tasks reports harness tests || failed+=(cppcheck)
     [ ${#failed[@]} = 0 ] || die "FAILED: ${failed[*]}"
     say "nothing to complain about"
