@@ -24,21 +24,27 @@ struct lay_table_options lay_table_options_for(int fd)
     return options;
 }
 
+/* A name from a file must not move the cursor: controls are shown as one question mark. */
+static bool is_control(int32_t c)
+{
+    return c < 0x20 || (c >= 0x7f && c < 0xa0);
+}
+
 size_t lay_text_width(const char *text)
 {
     size_t width = 0;
-    for (size_t at = 0, length = strlen(text); at < length;)
-        width += (size_t)utf8proc_charwidth(lay_utf8_next(text, length, &at));
+    for (size_t at = 0, length = strlen(text); at < length;) {
+        const int32_t c = lay_utf8_next(text, length, &at);
+        width += is_control(c) ? 1 : (size_t)utf8proc_charwidth(c);
+    }
     return width;
 }
 
 static void put_padded(struct lay_str *out, const char *text, size_t width)
 {
-    /* A name from a file must not move the cursor. */
     for (size_t at = 0, length = strlen(text); at < length;) {
         const size_t begin = at;
-        const int32_t c = lay_utf8_next(text, length, &at);
-        if (c < 0x20 || (c >= 0x7f && c < 0xa0))
+        if (is_control(lay_utf8_next(text, length, &at)))
             lay_str_putc(out, '?');
         else
             lay_str_append(out, text + begin, at - begin);
