@@ -17,12 +17,14 @@
 #include <unistd.h>
 
 /* POSIX lets a data pointer hold a function; ISO C does not say so, hence the copy. */
+/* NOLINTBEGIN(bugprone-macro-parentheses): a name, not an expression */
 #define REAL(function)                                                                                       \
     static __typeof__(&function) real;                                                                       \
     if (!real) {                                                                                             \
         void *found = dlsym(RTLD_NEXT, #function);                                                           \
         memcpy(&real, &found, sizeof real);                                                                  \
     }
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 static void say(const char *what)
 {
