@@ -19,7 +19,7 @@ enum lay_status lay_charsmap_open(const char *name, const unsigned char *bytes, 
                                   struct lay_charsmap *map, struct lay_err *err)
 {
     *map = (struct lay_charsmap){0};
-    if (size == 0)
+    if (!bytes || size == 0)
         return LAY_OK;
     const size_t trie = size >= 4 ? read_u32(bytes) : SIZE_MAX;
     if (size < 4 || trie > size - 4 || trie % 4 != 0 || trie == 0)

@@ -5,7 +5,7 @@
 #include "engine/base/mem.h"
 #include "engine/token/json_member.h"
 
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const char *const role_keys[LAY_ROLE_COUNT] = {
@@ -196,10 +196,10 @@ static enum lay_status read_decoder(const char *where, const cJSON *decoder, str
         struct lay_added_flags flags = {0};
         const char *content = NULL;
         int64_t id = -1;
-        char rest;
-        long long number;
         LAY_TRY(read_token(where, item, &content, &id, &flags, err));
-        if (sscanf(item->string, "%9lld%c", &number, &rest) != 1 || number < 0)
+        char *end;
+        const long number = strtol(item->string, &end, 10);
+        if (end == item->string || *end || number < 0)
             return lay_fail(err, LAY_ERR_INPUT, "%s: \"added_tokens_decoder\": \"%.40s\" is no token id",
                             where, item->string);
         LAY_TRY(lay_token_config_declare(config, content, number, flags, false, err));

@@ -4,9 +4,6 @@
 
 #include <string.h>
 
-#define MARK "\xE2\x96\x81" /* ▁ */
-enum { MARK_BYTES = 3 };
-
 /* LlamaConverter: no pre-tokenizer, the model sees the text as one word. */
 const struct lay_pipeline lay_pipeline_llama = {
     .steps = {LAY_NORMALIZE_PREPEND_MARK, LAY_NORMALIZE_SPACE_TO_MARK},
@@ -57,8 +54,8 @@ static enum lay_normalize replace_step(const cJSON *node)
         const char *kind, *pattern, *content;
         enum lay_normalize step;
     } table[] = {
-        {"String", " ", MARK, LAY_NORMALIZE_SPACE_TO_MARK},
-        {"Regex", " {2,}", MARK, LAY_NORMALIZE_RUNS_TO_MARK},
+        {"String", " ", LAY_MARK, LAY_NORMALIZE_SPACE_TO_MARK},
+        {"Regex", " {2,}", LAY_MARK, LAY_NORMALIZE_RUNS_TO_MARK},
         {"Regex", " {2,}", " ", LAY_NORMALIZE_RUNS_TO_SPACE},
     };
     const cJSON *pattern = cJSON_GetObjectItemCaseSensitive(node, "pattern");
@@ -86,7 +83,7 @@ static enum lay_status read_normalizer(const char *where, const cJSON *node, str
     }
     if (strcmp(type, "Precompiled") == 0)
         fine = push(pipeline, LAY_NORMALIZE_CHARSMAP);
-    else if (strcmp(type, "Prepend") == 0 && strcmp(text_of(node, "prepend"), MARK) == 0)
+    else if (strcmp(type, "Prepend") == 0 && strcmp(text_of(node, "prepend"), LAY_MARK) == 0)
         fine = push(pipeline, LAY_NORMALIZE_PREPEND_MARK);
     else if (strcmp(type, "Replace") == 0 && replace_step(node) != LAY_NORMALIZE_END)
         fine = push(pipeline, replace_step(node));
@@ -104,7 +101,7 @@ static enum lay_status read_metaspace(const char *where, const cJSON *node, stru
                                       struct lay_err *err)
 {
     static const char *const schemes[] = {"never", "first", "always"};
-    const char *scheme = "always", *replacement = MARK;
+    const char *scheme = "always", *replacement = LAY_MARK;
     bool add_prefix = true, split = true;
     LAY_TRY(lay_json_get_string(node, where, "prepend_scheme", &scheme, err));
     LAY_TRY(lay_json_get_string(node, where, "replacement", &replacement, err));
@@ -113,7 +110,7 @@ static enum lay_status read_metaspace(const char *where, const cJSON *node, stru
     int prefix = 0;
     while (prefix < 3 && strcmp(schemes[prefix], scheme) != 0)
         prefix++;
-    if (prefix == 3 || strcmp(replacement, MARK) != 0)
+    if (prefix == 3 || strcmp(replacement, LAY_MARK) != 0)
         return unknown_component(where, "Metaspace", prefix == 3 ? scheme : replacement, err);
     pipeline->metaspace = true;
     pipeline->prefix = add_prefix ? (enum lay_prefix)prefix : LAY_PREFIX_NEVER;
@@ -215,17 +212,17 @@ static void apply(enum lay_normalize step, const struct lay_charsmap *map, const
         lay_str_append(out, text, drop_white(text, length));
         break;
     case LAY_NORMALIZE_RUNS_TO_MARK:
-        replace_blanks(text, length, 2, MARK, out);
+        replace_blanks(text, length, 2, LAY_MARK, out);
         break;
     case LAY_NORMALIZE_RUNS_TO_SPACE:
         replace_blanks(text, length, 2, " ", out);
         break;
     case LAY_NORMALIZE_SPACE_TO_MARK:
-        replace_blanks(text, length, 1, MARK, out);
+        replace_blanks(text, length, 1, LAY_MARK, out);
         break;
     case LAY_NORMALIZE_PREPEND_MARK:
         if (length > 0)
-            lay_str_puts(out, MARK);
+            lay_str_puts(out, LAY_MARK);
         lay_str_append(out, text, length);
         break;
     case LAY_NORMALIZE_END:
@@ -260,7 +257,7 @@ static enum lay_status split_marks(const char *text, size_t length, word_functio
 {
     size_t start = 0;
     for (size_t at = 1; at < length; at++) {
-        if (length - at < MARK_BYTES || memcmp(text + at, MARK, MARK_BYTES) != 0)
+        if (length - at < LAY_MARK_BYTES || memcmp(text + at, LAY_MARK, LAY_MARK_BYTES) != 0)
             continue;
         LAY_TRY(word(context, text + start, at - start, err));
         start = at;
@@ -276,11 +273,12 @@ static enum lay_status metaspace(const struct lay_pipeline *pipeline, const char
         return LAY_OK;
     if (!pipeline->metaspace)
         return word(context, text, length, err);
-    const bool has_mark = text[0] == ' ' || (length >= MARK_BYTES && memcmp(text, MARK, MARK_BYTES) == 0);
+    const bool has_mark =
+        text[0] == ' ' || (length >= LAY_MARK_BYTES && memcmp(text, LAY_MARK, LAY_MARK_BYTES) == 0);
     if (!has_mark &&
         (pipeline->prefix == LAY_PREFIX_ALWAYS || (pipeline->prefix == LAY_PREFIX_FIRST && at_start)))
-        lay_str_puts(&marked, MARK);
-    replace_blanks(text, length, 1, MARK, &marked);
+        lay_str_puts(&marked, LAY_MARK);
+    replace_blanks(text, length, 1, LAY_MARK, &marked);
     enum lay_status status = lay_str_check(&marked, err);
     if (status == LAY_OK && pipeline->words)
         status = split_marks(marked.data, marked.length, word, context, err);

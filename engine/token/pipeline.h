@@ -12,6 +12,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#define LAY_MARK "\xE2\x96\x81" /* ▁, SentencePiece's blank */
+enum { LAY_MARK_BYTES = 3 };
+
 enum lay_normalize {
     LAY_NORMALIZE_END,
     LAY_NORMALIZE_CHARSMAP,      /* Precompiled */

@@ -4,7 +4,6 @@
 #include "engine/base/utf8.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 /* --- reading protobuf --- */
@@ -156,17 +155,12 @@ static enum lay_status parse_normalizer(const char *name, const struct field *me
     return LAY_OK;
 }
 
+/* "<0x00>" … "<0xFF>", as the library spells them. */
 static bool is_byte_name(const struct lay_sp_piece *piece)
 {
-    unsigned value;
-    char text[7] = {0}, again[8];
-    if (piece->length != 6)
-        return false;
-    memcpy(text, piece->text, 6);
-    if (sscanf(text, "<0x%2X>", &value) != 1)
-        return false;
-    snprintf(again, sizeof again, "<0x%02X>", value & 0xff);
-    return memcmp(text, again, 6) == 0;
+    static const char digits[] = "0123456789ABCDEF";
+    return piece->length == 6 && memcmp(piece->text, "<0x", 3) == 0 && memchr(digits, piece->text[3], 16) &&
+           memchr(digits, piece->text[4], 16) && piece->text[5] == '>';
 }
 
 /* What the library would stumble over: it wants one unknown piece, and all 256 bytes or none. */
