@@ -202,7 +202,7 @@ static enum lay_status copy_entry(const struct lay_journal_entry *entry, const c
     LAY_TRY(copy_text(entry->prompt, &record->prompt, err));
     LAY_TRY(copy_text(gold, &record->target, err));
     LAY_TRY(copy_text(entry->error, &record->error_message, err));
-    return copy_text(entry->output, &record->output, err);
+    return copy_text(entry->output ? entry->output : "", &record->output, err);
 }
 
 static enum lay_status score_record(const struct lay_task *task, const struct lay_language *language,
