@@ -34,8 +34,7 @@ static bool is_plain(const struct lay_system *system)
     return system->file.bridge.method == LAY_PLAIN;
 }
 
-/* --- opening: everything but the weights
- * ------------------------------------------------------------------------ */
+/* --- opening: everything but the weights --- */
 
 static enum lay_status open_llm(struct lay_system *s, struct lay_err *err)
 {
@@ -105,8 +104,7 @@ void lay_system_close(struct lay_system *s)
     lay_free(s);
 }
 
-/* --- loading
- * ------------------------------------------------------------------------------------------------------ */
+/* --- loading --- */
 
 static enum lay_status create_weights(struct lay_system *s, struct lay_err *err)
 {
@@ -140,8 +138,7 @@ enum lay_status lay_system_load(struct lay_system *s, void (*progress)(void *con
     return LAY_OK;
 }
 
-/* --- what it is
- * --------------------------------------------------------------------------------------------------- */
+/* --- what it is --- */
 
 const char *lay_system_name(const struct lay_system *s)
 {
@@ -265,9 +262,7 @@ cJSON *lay_system_describe(const struct lay_system *s)
     return description;
 }
 
-/* --- memory
- * ------------------------------------
- */
+/* --- memory --- */
 
 static double element_bytes(const struct lay_system *s)
 {
@@ -350,8 +345,7 @@ enum lay_status lay_system_plan(const struct lay_system *s, struct lay_str *text
     return lay_str_check(text, err);
 }
 
-/* --- answering
- * -------------------------------------------------------------------------------------------------------- */
+/* --- answering --- */
 
 /* Cuts content to the limit and keeps the final special token (models.md, Positions). */
 static bool truncate_source(struct lay_ids *ids)

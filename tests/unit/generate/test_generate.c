@@ -39,8 +39,7 @@ static struct lay_llm_config config = {
     .pad_id = -1,
 };
 
-/* --- a random model, through the file format as users have it
- * ---------------------------------------------------- */
+/* --- a random model, through the file format as users have it --- */
 
 static struct lay_tensor_spec specs[64];
 static char names[64][64];
@@ -117,9 +116,7 @@ static int unload(void **state)
     return rmdir(directory);
 }
 
-/* --- requests
- * ------------------------------------
- */
+/* --- requests --- */
 
 static const int32_t prompt_tokens[64] = {5,  9, 3, 17, 20, 31, 7, 6, 12, 33, 39, 2, 8,  15, 4,  21,
                                           11, 3, 9, 30, 25, 14, 6, 1, 37, 28, 13, 9, 22, 35, 10, 16};
