@@ -66,14 +66,14 @@ static bool is_input(const struct lay_verify_family *f)
 
 static void print_inputs(const struct lay_verify_report *report)
 {
-    const char *separator = "inputs: ";
-    printf("  ");
+    const char *separator = "  inputs: ";
     for (size_t i = 0; i < report->n; i++)
         if (is_input(&report->families[i])) {
             printf("%s%s", separator, report->families[i].name);
             separator = ", ";
         }
-    putchar('\n');
+    if (separator[0] == ',')
+        putchar('\n');
 }
 
 static void print_family(const struct lay_verify_family *f)
