@@ -154,10 +154,11 @@ static enum lay_status missing(const struct lay_weights *weights, const char *na
         if (name_in_source(&weights->sources[i], name, full))
             lay_str_printf(&places, "%s\"%s\" in %s", i ? ", " : "", full,
                            lay_checkpoint_path(weights->sources[i].checkpoint));
-    const enum lay_status status =
-        lay_fail(err, LAY_ERR_INPUT,
-                 "tensor \"%s\" is missing (looked for %s); the checkpoint is incomplete or of another model",
-                 name, places.length ? lay_str_text(&places) : "it nowhere: no checkpoint was given");
+    const enum lay_status status = lay_fail(
+        err, LAY_ERR_INPUT,
+        "tensor \"%s\" is missing: the checkpoint is incomplete or of another model, download it again or "
+        "name the right one (looked for %s)",
+        name, places.length ? lay_str_text(&places) : "it nowhere: no checkpoint was given");
     lay_str_free(&places);
     return status;
 }
