@@ -53,10 +53,12 @@ static enum lay_status lock(struct lay_rundir *dir, const char *path, struct lay
         close(dir->fd);
     }
     const int n = snprintf(owner, sizeof owner, "%ld\n", (long)getpid());
-    if (ftruncate(dir->fd, 0) != 0 || pwrite(dir->fd, owner, (size_t)n, 0) != n)
-        return lay_fail(err, LAY_ERR_IO, "%s: cannot write: %s; free some space or name another --out",
-                        dir->lock_path, strerror(errno));
-    return LAY_OK;
+    if (ftruncate(dir->fd, 0) == 0 && pwrite(dir->fd, owner, (size_t)n, 0) == n)
+        return LAY_OK;
+    const int reason = errno;
+    unlink(dir->lock_path); /* locked by us, so ours to remove */
+    return lay_fail(err, LAY_ERR_IO, "%s: cannot write: %s; free some space or name another --out",
+                    dir->lock_path, strerror(reason));
 }
 
 /* NAME.tmp-PID as lay_file_writer_open makes them. */
@@ -110,7 +112,7 @@ enum lay_status lay_rundir_open(const char *path, struct lay_rundir **out, struc
     *out = NULL;
     lay_rundir_close(dir);
     return status;
-fail: /* the lock is not ours: its file stays */
+fail: /* the file of a lock that is not ours stays */
     if (dir->fd >= 0)
         close(dir->fd);
     lay_free(dir->lock_path);
