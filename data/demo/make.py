@@ -64,17 +64,21 @@ ENCODER = {
     "vocab_size": 2560,
 }
 
-# An end-of-sequence row this much longer than the others is chosen now and then, so that some answers end.
-EOS_GAIN = 2.5
+# Rows of the LM head that are longer than the others are chosen more often: some answers end before the limit,
+# and some hold numbers and option letters for the scorers to read. By piece.
+HEAD_GAIN = {"</s>": 2.5, **dict.fromkeys("0123456789", 1.8), **dict.fromkeys(["▁A", "▁B", "▁C", "▁D"], 1.8)}
 
 
 def train_tokenizer(options, path):
-    """In a scratch directory with fixed names, because the trainer writes its file names into the model."""
+    """Returns the pieces. In a scratch directory with fixed names, because the trainer writes its file names
+    into the model."""
     with tempfile.TemporaryDirectory() as scratch:
         shutil.copy(os.path.join(HERE, "corpus.txt"), scratch)
         subprocess.run(["spm_train", "--input=corpus.txt", "--model_prefix=model", "--num_threads=1",
                         "--character_coverage=1.0", "--minloglevel=2", *options], check=True, cwd=scratch)
         shutil.copy(os.path.join(scratch, "model.model"), path)
+        with open(os.path.join(scratch, "model.vocab"), encoding="utf-8") as vocab:
+            return [line.split("\t")[0] for line in vocab]
 
 
 def write_json(path, value):
@@ -124,6 +128,12 @@ class Tensors:
 
 def make_llm(directory):
     hidden, inner, vocab = LLM["hidden_size"], LLM["intermediate_size"], LLM["vocab_size"]
+    os.makedirs(directory, exist_ok=True)
+    pieces = train_tokenizer(["--model_type=bpe", "--vocab_size=%d" % vocab, "--byte_fallback=true",
+                              "--split_digits=true", "--normalization_rule_name=identity", "--remove_extra_whitespaces=false",
+                              "--allow_whitespace_only_pieces=true"],
+                             os.path.join(directory, "tokenizer.model"))
+    assert len(pieces) == vocab and set(HEAD_GAIN) <= set(pieces)
     key_value = hidden // LLM["num_attention_heads"] * LLM["num_key_value_heads"]
     t = Tensors(SEED + 1)
     t.normal("model.embed_tokens.weight", [vocab, hidden], 1.0)
@@ -137,24 +147,20 @@ def make_llm(directory):
         t.linear(layer + "mlp.up_proj.weight", inner, hidden)
         t.linear(layer + "mlp.down_proj.weight", hidden, inner)
     t.near_one("model.norm.weight", hidden)
-    eos = LLM["eos_token_id"]
     t.add("lm_head.weight", [vocab, hidden],
-          [t.random.gauss(0, (EOS_GAIN if row == eos else 1.0) / hidden ** 0.5)
-           for row in range(vocab) for _ in range(hidden)])
+          [t.random.gauss(0, HEAD_GAIN.get(piece, 1.0) / hidden ** 0.5)
+           for piece in pieces for _ in range(hidden)])
     t.write(os.path.join(directory, "model.safetensors"))
     write_json(os.path.join(directory, "config.json"), LLM)
     write_json(os.path.join(directory, "generation_config.json"),
-               {"bos_token_id": LLM["bos_token_id"], "eos_token_id": eos})
+               {"bos_token_id": LLM["bos_token_id"], "eos_token_id": LLM["eos_token_id"]})
     write_json(os.path.join(directory, "tokenizer_config.json"),
                {"add_bos_token": True, "add_eos_token": False, "bos_token": "<s>", "eos_token": "</s>",
                 "tokenizer_class": "LlamaTokenizer", "unk_token": "<unk>"})
-    train_tokenizer(["--model_type=bpe", "--vocab_size=%d" % vocab, "--byte_fallback=true", "--split_digits=true",
-                     "--normalization_rule_name=identity", "--remove_extra_whitespaces=false",
-                     "--allow_whitespace_only_pieces=true"],
-                    os.path.join(directory, "tokenizer.model"))
 
 
 def make_encoder(directory):
+    os.makedirs(directory, exist_ok=True)
     d, inner, heads = ENCODER["d_model"], ENCODER["d_ff"], ENCODER["num_heads"]
     width = heads * ENCODER["d_kv"]
     t = Tensors(SEED + 2)
