@@ -110,7 +110,8 @@ static enum lay_status parse_and_run(int argc, char **argv, struct lay_run_optio
         {"system", NULL, LAY_OPTION_PATHS, "FILE", "system file; repeatable", &run->systems, 0, 0},
         {"task", "tasks", LAY_OPTION_LIST, "LIST", "benchmarks, separated by commas", &run->tasks, 0, 0},
         {"lang", "languages", LAY_OPTION_LIST, "LIST",
-         "ISO codes or English names; all adds Telugu to MGSM\n(default: the languages of the papers)",
+         "ISO codes or English names; all adds Telugu to MGSM; available\ntakes those there is data for "
+         "(default: all of the papers)",
          &run->languages, 0, 0},
         {"data", NULL, LAY_OPTION_STRING, "DIR", "data files: DIR/<task> if that exists, else DIR",
          &run->data_dir, 0, 0},

@@ -10,6 +10,7 @@
 /* The languages of one task that were asked for. */
 struct selection {
     const struct lay_language *list[MAX_LANGUAGES];
+    bool optional[MAX_LANGUAGES]; /* only if there is data */
     size_t count;
 };
 
@@ -38,9 +39,18 @@ static size_t chosen_tasks(const struct lay_option_list *names)
     return count;
 }
 
-static bool means_all(const char *name)
+/* Words in place of languages. */
+static bool holds_word(const struct lay_option_list *names, const char *word)
 {
-    return strcasecmp(name, "all") == 0;
+    for (size_t i = 0; i < names->count; i++)
+        if (strcasecmp(names->items[i], word) == 0)
+            return true;
+    return false;
+}
+
+static bool is_word(const char *name)
+{
+    return strcasecmp(name, "all") == 0 || strcasecmp(name, "available") == 0;
 }
 
 /* Every name is a language of at least one chosen task. */
@@ -49,7 +59,7 @@ static enum lay_status check_languages(const struct lay_workload_options *option
 {
     for (size_t i = 0; i < options->languages->count; i++) {
         const char *name = options->languages->items[i];
-        if (means_all(name))
+        if (is_word(name))
             continue;
         const struct lay_language *language = lay_language_find(name);
         if (!language)
@@ -75,10 +85,10 @@ static enum lay_status check_languages(const struct lay_workload_options *option
     return LAY_OK;
 }
 
-static bool language_chosen(const struct lay_language *language, const struct lay_option_list *names)
+static bool named(const struct lay_language *language, const struct lay_option_list *names)
 {
     for (size_t i = 0; i < names->count; i++)
-        if (means_all(names->items[i]) || lay_language_find(names->items[i]) == language)
+        if (!is_word(names->items[i]) && lay_language_find(names->items[i]) == language)
             return true;
     return false;
 }
@@ -87,13 +97,19 @@ static enum lay_status select_languages(const struct lay_task *task, const struc
                                         struct selection *selection, struct lay_err *err)
 {
     const struct lay_language *list[MAX_LANGUAGES];
-    const size_t count = lay_languages_of(task->name, names->count > 0, list, MAX_LANGUAGES);
+    const bool all = holds_word(names, "all"), available = holds_word(names, "available");
+    const size_t count = lay_languages_of(task->name, true, list, MAX_LANGUAGES);
     selection->count = 0;
     if (count > MAX_LANGUAGES)
         return lay_fail(err, LAY_ERR_INTERNAL, "%s has more than %d languages", task->title, MAX_LANGUAGES);
-    for (size_t i = 0; i < count; i++)
-        if (names->count == 0 || language_chosen(list[i], names))
-            selection->list[selection->count++] = list[i];
+    for (size_t i = 0; i < count; i++) {
+        const bool by_default = lay_language_in(list[i], task->name)->printed >= 0;
+        const bool required = all || named(list[i], names) || (names->count == 0 && by_default);
+        if (!required && !(available && by_default))
+            continue;
+        selection->optional[selection->count] = !required;
+        selection->list[selection->count++] = list[i];
+    }
     if (selection->count == 0)
         return lay_fail(err, LAY_ERR_USAGE, "--lang: none of these languages is one of %s", task->name);
     return LAY_OK;
@@ -136,29 +152,47 @@ static enum lay_status load_cell(const struct lay_task *task, const struct lay_l
 {
     *cell = (struct lay_workload_cell){.task = task, .language = language};
     LAY_TRY(lay_dataset_load(task, language, data_options, &cell->data, err));
+    if (!cell->data)
+        return LAY_OK;
     cell->wanted = limit >= 0 && (size_t)limit < cell->data->count ? (size_t)limit : cell->data->count;
     cell->file = below(task->name, below(data_options->dir, cell->data->file));
     if (cell->file[0] == '/') /* a manifest holds no absolute paths */
         cell->file = strrchr(cell->file, '/') + 1;
-    if (cell->wanted == 0)
-        return lay_fail(err, LAY_ERR_INPUT, "%s: holds no items", cell->data->file);
     return LAY_OK;
 }
 
 static enum lay_status load_task(const struct lay_task *task, const struct lay_workload_options *options,
-                                 struct lay_workload *workload, struct lay_err *err)
+                                 struct lay_workload *workload, struct lay_str *notes, struct lay_err *err)
 {
     struct selection selection;
     struct lay_data_options data_options = {.dir = options->data_dir,
                                             .limit = options->whole_file ? -1 : options->limit};
     LAY_TRY(select_languages(task, options->languages, &selection, err));
     LAY_TRY(layout_of(task, options, &data_options.layout, err));
+    const size_t before = workload->count;
+    struct lay_str missing = {0};
+    enum lay_status status = LAY_OK;
     for (size_t i = 0; i < selection.count; i++) {
-        struct lay_workload_cell *cell = &workload->cells[workload->count++];
-        LAY_TRY(load_cell(task, selection.list[i], &data_options, options->limit, cell, err));
+        struct lay_workload_cell *cell = &workload->cells[workload->count];
+        data_options.optional = selection.optional[i];
+        status = load_cell(task, selection.list[i], &data_options, options->limit, cell, err);
+        if (status != LAY_OK)
+            break;
+        if (!cell->data) {
+            lay_str_printf(&missing, " %s", selection.list[i]->iso);
+            continue;
+        }
+        workload->count++;
         workload->samples += cell->wanted;
     }
-    return LAY_OK;
+    if (missing.length > 0)
+        lay_str_printf(notes, "%s: no data for%s\n", task->title, lay_str_text(&missing));
+    lay_str_free(&missing);
+    if (status == LAY_OK && workload->count == before)
+        return lay_fail(err, LAY_ERR_INPUT,
+                        "%s: holds no %s data of any language; `data/fetch.sh %s` downloads it",
+                        options->data_dir, task->title, task->name);
+    return status;
 }
 
 enum lay_status lay_workload_load(const struct lay_workload_options *options, struct lay_workload *workload,
@@ -172,7 +206,7 @@ enum lay_status lay_workload_load(const struct lay_workload_options *options, st
         return lay_no_memory(err, "a workload");
     for (size_t i = 0; i < lay_task_count(); i++)
         if (task_chosen(lay_task_at(i), options->tasks))
-            LAY_TRY(load_task(lay_task_at(i), options, workload, err));
+            LAY_TRY(load_task(lay_task_at(i), options, workload, notes, err));
     return LAY_OK;
 }
 

@@ -23,8 +23,10 @@ struct lay_workload {
 
 struct lay_workload_options {
     const struct lay_option_list *tasks;
-    const struct lay_option_list *languages; /* ISO codes or names, or "all"; empty: the papers' */
-    const struct lay_option_list *layouts;   /* "NAME" with one task, or "TASK:NAME" */
+    /* ISO codes or names; "all": with those off by default; "available": the papers' that have data; empty:
+     * the papers', all of which must have data. */
+    const struct lay_option_list *languages;
+    const struct lay_option_list *layouts; /* "NAME" with one task, or "TASK:NAME" */
     const char *data_dir;
     int64_t limit;   /* -1: all */
     bool whole_file; /* read past the limit: official batches are formed over whole files */

@@ -161,7 +161,7 @@ static enum lay_status missing_file(const struct lay_task *task, const struct la
     return status;
 }
 
-static enum lay_status read_source(struct lay_source *source, const struct lay_layout *layout,
+static enum lay_status read_source(struct lay_source *source, const struct lay_layout *layout, bool optional,
                                    struct lay_err *err)
 {
     struct lay_dataset *dataset = source->dataset;
@@ -172,7 +172,7 @@ static enum lay_status read_source(struct lay_source *source, const struct lay_l
     lay_hash_hex(lay_hash_bytes(lay_str_text(&source->content), source->content.length), hex);
     lay_str_puts(&source->hashes, hex);
     LAY_TRY(layout->read(source, err));
-    if (dataset->count == 0)
+    if (dataset->count == 0 && !optional)
         return lay_fail(err, LAY_ERR_INPUT, "%s: holds no item in %s", source->path, dataset->language->name);
     LAY_TRY(lay_str_check(&source->hashes, err));
     if (source->hashes.length >= LAY_HASH_HEX) /* several files */
@@ -189,10 +189,12 @@ static enum lay_status load_from(const char *dir, const struct lay_data_options 
     struct lay_source source = {.dataset = dataset};
     LAY_TRY(choose_layout(dataset->task, dir, options->layout, &layout, err));
     LAY_TRY(locate(dir, layout, dataset->language, &source.path, err));
+    if (!source.path && options->optional)
+        return LAY_OK;
     if (!source.path)
         return missing_file(dataset->task, dataset->language, dir, layout, err);
     dataset->layout = layout->name;
-    const enum lay_status status = read_source(&source, layout, err);
+    const enum lay_status status = read_source(&source, layout, options->optional, err);
     lay_source_close(&source);
     return status;
 }
@@ -230,7 +232,7 @@ enum lay_status lay_dataset_load(const struct lay_task *task, const struct lay_l
         status = load_from(lay_path_is_dir(inner) ? inner : options->dir, options, dataset, err);
     }
     lay_free(inner);
-    if (status != LAY_OK) {
+    if (status != LAY_OK || dataset->count == 0) {
         lay_dataset_free(dataset);
         return status;
     }

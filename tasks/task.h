@@ -71,6 +71,7 @@ struct lay_data_options {
     const char *dir;    /* --data: DIR/<task> if that exists, else DIR */
     const char *layout; /* NULL: detected; two layouts in one folder are refused then */
     int64_t limit;      /* negative: all; else the first N per language */
+    bool optional;      /* a language without a file, or without items in it, is no error: *dataset is NULL */
 };
 
 /* Returns; free with lay_dataset_free. Any fault in a file is LAY_ERR_INPUT with file, line and reason; a
