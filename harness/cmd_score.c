@@ -262,6 +262,35 @@ static enum lay_status find_runs(const char *dir, struct lay_dir *runs, bool *se
                     dir);
 }
 
+/* Combined files list systems as the run did: in the order its results.json has, new ones behind. */
+static enum lay_status keep_order(const char *dir, struct lay_dir *runs, struct lay_err *err)
+{
+    size_t placed = 0;
+    cJSON *root = NULL;
+    const cJSON *system;
+    char *path = lay_path_join(dir, "results.json");
+    if (!path)
+        return lay_no_memory(err, "a path");
+    /* One that is missing or not ours is about to be replaced and says nothing about order. */
+    if (lay_path_exists(path) && lay_json_read(path, &root, NULL) != LAY_OK)
+        root = NULL;
+    lay_free(path);
+    const cJSON *ours = cJSON_GetObjectItemCaseSensitive(root, "layeval");
+    cJSON_ArrayForEach(system, cJSON_GetObjectItemCaseSensitive(ours, "systems"))
+    {
+        size_t at = placed;
+        while (at < runs->count && strcmp(runs->names[at], system->string) != 0)
+            at++;
+        if (at == runs->count)
+            continue;
+        char *name = runs->names[at];
+        memmove(&runs->names[placed + 1], &runs->names[placed], (at - placed) * sizeof *runs->names);
+        runs->names[placed++] = name;
+    }
+    cJSON_Delete(root);
+    return LAY_OK;
+}
+
 static enum lay_status score_several(const struct arguments *arguments, const char *dir,
                                      const struct lay_dir *runs, struct lay_err *err)
 {
@@ -295,7 +324,9 @@ static enum lay_status score_directory(const struct arguments *arguments, const 
     bool several;
     LAY_TRY(find_runs(dir, &runs, &several, err));
     if (several) {
-        const enum lay_status status = score_several(arguments, dir, &runs, err);
+        enum lay_status status = keep_order(dir, &runs, err);
+        if (status == LAY_OK)
+            status = score_several(arguments, dir, &runs, err);
         lay_dir_free(&runs);
         return status;
     }

@@ -125,7 +125,7 @@ static void put_config(struct lay_emit *emit, const struct subject *subject)
     lay_emit_int(emit, "num_fewshot", 0);
     lay_emit_int(emit, "repeats", 1);
     lay_emit_bool(emit, "should_decontaminate", false);
-    lay_emit_tree(emit, "generation_kwargs", member_of(manifest, "generation"));
+    lay_generation_put(emit, "generation_kwargs", member_of(manifest, "generation"));
     put_metric_list(emit);
     lay_emit_open(emit, "metadata", '{');
     lay_emit_int(emit, "version", subject->task->version);
@@ -317,7 +317,7 @@ static void put_run_config(struct lay_emit *emit, const struct lay_system_result
         lay_emit_tree(emit, "model_args", member_of(manifest, "system"));
         lay_emit_tree(emit, "model_dtype", member_of(manifest, "dtype"));
         lay_emit_tree(emit, "limit", member_of(manifest, "limit"));
-        lay_emit_tree(emit, "gen_kwargs", member_of(manifest, "generation"));
+        lay_generation_put(emit, "gen_kwargs", member_of(manifest, "generation"));
     }
     lay_emit_string(emit, "device", "cpu");
     lay_emit_int(emit, "bootstrap_iters", 0);

@@ -27,6 +27,20 @@ enum lay_status lay_sample_hash(const struct lay_record *record, struct lay_samp
     return status;
 }
 
+void lay_generation_put(struct lay_emit *emit, const char *key, const cJSON *generation)
+{
+    if (!generation) {
+        lay_emit_tree(emit, key, NULL);
+        return;
+    }
+    lay_emit_open(emit, key, '{');
+    lay_emit_tree(emit, "until", cJSON_GetObjectItemCaseSensitive(generation, "stops"));
+    lay_emit_tree(emit, "max_gen_toks", cJSON_GetObjectItemCaseSensitive(generation, "max_new_tokens"));
+    lay_emit_bool(emit, "do_sample", false); /* we decode greedily only */
+    lay_emit_double(emit, "temperature", 0);
+    lay_emit_close(emit, '}');
+}
+
 static void put_layout(struct lay_emit *emit, const struct lay_record *record, const cJSON *generation,
                        const struct lay_sample_hashes *hashes)
 {
@@ -37,7 +51,7 @@ static void put_layout(struct lay_emit *emit, const struct lay_record *record, c
     lay_emit_open(emit, "gen_args_0", '{');
     lay_emit_string(emit, "arg_0", record->prompt ? record->prompt : "");
     if (generation)
-        lay_emit_tree(emit, "arg_1", generation);
+        lay_generation_put(emit, "arg_1", generation);
     lay_emit_close(emit, '}');
     lay_emit_close(emit, '}');
     lay_emit_open(emit, "resps", '[');

@@ -17,6 +17,11 @@ struct lay_sample_hashes {
 enum lay_status lay_sample_hash(const struct lay_record *record, struct lay_sample_hashes *hashes,
                                 struct lay_err *err);
 
+/* The manifest's "generation" under the names lm-evaluation-harness has for them: until, max_gen_toks,
+ * do_sample, temperature. NULL: null. */
+struct lay_emit;
+void lay_generation_put(struct lay_emit *emit, const char *key, const cJSON *generation);
+
 /* Appends the line of one record. `generation` (may be NULL) becomes arg_1. */
 enum lay_status lay_sample_put(struct lay_str *out, const struct lay_record *record, const cJSON *generation,
                                struct lay_err *err);

@@ -231,6 +231,10 @@ class Files(Case):
         root = json.loads((both / "results.json").read_text(encoding="utf-8"))
         self.assertAlmostEqual(root["results"]["one/mgsm_bn"]["acc,paper"], 4 / 9, delta=1e-15)
         self.assertEqual(root["results"]["two/mgsm_bn"]["acc,paper"], 1.0)
+        root["layeval"]["systems"] = dict(reversed(root["layeval"]["systems"].items()))  # as a run may have had them
+        (both / "results.json").write_text(json.dumps(root))
+        self.run_score(both)
+        self.assertEqual([row["system"] for row in self.table(both) if row["language"] == "bn"], ["two", "one"])
 
     def test_our_own_samples_score_the_same(self):
         again = self.dir / "again"
