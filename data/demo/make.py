@@ -130,7 +130,8 @@ def make_llm(directory):
     hidden, inner, vocab = LLM["hidden_size"], LLM["intermediate_size"], LLM["vocab_size"]
     os.makedirs(directory, exist_ok=True)
     pieces = train_tokenizer(["--model_type=bpe", "--vocab_size=%d" % vocab, "--byte_fallback=true",
-                              "--split_digits=true", "--normalization_rule_name=identity", "--remove_extra_whitespaces=false",
+                              "--split_digits=true", "--normalization_rule_name=identity",
+                              "--remove_extra_whitespaces=false",
                               "--allow_whitespace_only_pieces=true"],
                              os.path.join(directory, "tokenizer.model"))
     assert len(pieces) == vocab and set(HEAD_GAIN) <= set(pieces)
