@@ -29,8 +29,8 @@ struct lay_aligner {
     bool *has_gate;
     struct lay_llm_adapter adapter; /* views of the two above */
     const float **fused;            /* [m] the chosen hidden states, work memory */
-    struct lay_scratch r;           /* [2, rows, d] */
-    struct lay_scratch inner;       /* [rows, H], structure MLP */
+    struct lay_work r;              /* [2, rows, d] */
+    struct lay_work inner;          /* [rows, H], structure MLP */
 };
 
 /* --- forward
@@ -50,9 +50,9 @@ static enum lay_status project(struct lay_aligner *a, const float *r, int64_t ro
 enum lay_status lay_aligner_states(struct lay_aligner *a, float *const *hidden, int64_t rows, int64_t i,
                                    float *keys, float *values, struct lay_err *err)
 {
-    LAY_TRY(lay_scratch_reserve(&a->r, rows, 2 * a->d, err));
+    LAY_TRY(lay_work_reserve(&a->r, rows, 2 * a->d, err));
     if (a->fc3)
-        LAY_TRY(lay_scratch_reserve(&a->inner, rows, a->H, err));
+        LAY_TRY(lay_work_reserve(&a->inner, rows, a->H, err));
     for (int64_t j = 0; j < a->m; j++)
         a->fused[j] = hidden[a->encoder_layers[j]];
     float *r_key = a->r.data, *r_value = a->r.data + rows * a->d;
@@ -207,8 +207,8 @@ void lay_aligner_destroy(struct lay_aligner *a)
     lay_free(a->gates);
     lay_free(a->has_gate);
     lay_free(a->fused);
-    lay_scratch_free(&a->r);
-    lay_scratch_free(&a->inner);
+    lay_work_free(&a->r);
+    lay_work_free(&a->inner);
     lay_free(a);
 }
 

@@ -69,7 +69,7 @@ void lay_bridge_destroy(struct lay_bridge *bridge)
     lay_linear_destroy(bridge->linear2);
     lay_free(bridge->boundary);
     lay_aligner_destroy(bridge->aligner);
-    lay_scratch_free(&bridge->inner);
+    lay_work_free(&bridge->inner);
     lay_free(bridge);
 }
 
@@ -94,7 +94,7 @@ enum lay_status lay_bridge_soft_prompt(struct lay_bridge *b, float *const *hidde
     if (!b->linear2)
         return lay_linear_forward(b->linear1, encoded, out, rows, false, err);
     const int64_t inner = lay_linear_out(b->linear1);
-    LAY_TRY(lay_scratch_reserve(&b->inner, rows, inner, err));
+    LAY_TRY(lay_work_reserve(&b->inner, rows, inner, err));
     LAY_TRY(lay_linear_forward(b->linear1, encoded, b->inner.data, rows, false, err));
     lay_activate(b->activation, b->inner.data, rows, inner);
     return lay_linear_forward(b->linear2, b->inner.data, out, rows, false, err);

@@ -16,7 +16,7 @@ struct lay_bridge {
     enum lay_activation activation; /* between the two */
     float *boundary;                /* [H]: end_boundary or enc_eos */
     struct lay_aligner *aligner;    /* LayAlign */
-    struct lay_scratch inner;       /* [rows, inner] */
+    struct lay_work inner;          /* [rows, inner] */
 };
 
 struct lay_bridge_method {

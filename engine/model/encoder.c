@@ -74,9 +74,9 @@ void lay_encoder_destroy(struct lay_encoder *e)
                               e->final_norm_bias};
     for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++)
         lay_free(vectors[i]);
-    struct lay_scratch *const scratch[] = {&e->x, &e->h, &e->qkv, &e->attn, &e->ffn, &e->act};
-    for (size_t i = 0; i < sizeof scratch / sizeof *scratch; i++)
-        lay_scratch_free(scratch[i]);
+    struct lay_work *const work[] = {&e->x, &e->h, &e->qkv, &e->attn, &e->ffn, &e->act};
+    for (size_t i = 0; i < sizeof work / sizeof *work; i++)
+        lay_work_free(work[i]);
     lay_free(e->positions);
     lay_free(e);
 }
@@ -107,13 +107,13 @@ static enum lay_status reserve(struct lay_encoder *e, int64_t rows, struct lay_e
 {
     const struct lay_encoder_config *c = &e->config;
     const int64_t inner = c->num_attention_heads * c->head_dim;
-    LAY_TRY(lay_scratch_reserve(&e->x, rows, c->hidden_size, err));
-    LAY_TRY(lay_scratch_reserve(&e->h, rows, c->hidden_size, err));
-    LAY_TRY(lay_scratch_reserve(&e->qkv, rows, 3 * inner, err));
-    LAY_TRY(lay_scratch_reserve(&e->attn, rows, inner, err));
-    LAY_TRY(lay_scratch_reserve(&e->ffn, rows, c->intermediate_size * (c->gated ? 2 : 1), err));
+    LAY_TRY(lay_work_reserve(&e->x, rows, c->hidden_size, err));
+    LAY_TRY(lay_work_reserve(&e->h, rows, c->hidden_size, err));
+    LAY_TRY(lay_work_reserve(&e->qkv, rows, 3 * inner, err));
+    LAY_TRY(lay_work_reserve(&e->attn, rows, inner, err));
+    LAY_TRY(lay_work_reserve(&e->ffn, rows, c->intermediate_size * (c->gated ? 2 : 1), err));
     if (c->gated)
-        LAY_TRY(lay_scratch_reserve(&e->act, rows, c->intermediate_size, err));
+        LAY_TRY(lay_work_reserve(&e->act, rows, c->intermediate_size, err));
     return LAY_OK;
 }
 

@@ -30,13 +30,13 @@ struct lay_encoder {
     size_t bytes;
 
     /* Work memory, [rows, …]. */
-    struct lay_scratch x;    /* the residual stream, hidden_size */
-    struct lay_scratch h;    /* normed input or block output, hidden_size */
-    struct lay_scratch qkv;  /* 3 · heads · head_dim */
-    struct lay_scratch attn; /* heads · head_dim */
-    struct lay_scratch ffn;  /* intermediate_size, twice that when gated */
-    struct lay_scratch act;  /* intermediate_size, when gated */
-    int32_t *positions;      /* position ids of the rows */
+    struct lay_work x;    /* the residual stream, hidden_size */
+    struct lay_work h;    /* normed input or block output, hidden_size */
+    struct lay_work qkv;  /* 3 · heads · head_dim */
+    struct lay_work attn; /* heads · head_dim */
+    struct lay_work ffn;  /* intermediate_size, twice that when gated */
+    struct lay_work act;  /* intermediate_size, when gated */
+    int32_t *positions;   /* position ids of the rows */
     size_t positions_capacity;
 };
 

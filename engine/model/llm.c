@@ -56,7 +56,7 @@ static enum lay_status tap_projected(const struct step *s, const char *name, int
     struct lay_llm *m = s->llm;
     if (!s->taps)
         return LAY_OK;
-    LAY_TRY(lay_scratch_reserve(&m->tapped, s->rows, m->config.hidden_size, err));
+    LAY_TRY(lay_work_reserve(&m->tapped, s->rows, m->config.hidden_size, err));
     LAY_TRY(lay_linear_forward(m->layers[layer].o, m->attn.data, m->tapped.data, s->rows, false, err));
     tap(s, name, layer, m->tapped.data);
     return LAY_OK;
@@ -108,13 +108,13 @@ static enum lay_status reserve(struct lay_llm *m, int64_t rows, int64_t n_spans,
     const struct lay_llm_config *c = &m->config;
     const int64_t q_width = c->num_attention_heads * c->head_dim;
     const int64_t kv_width = c->num_key_value_heads * c->head_dim;
-    LAY_TRY(lay_scratch_reserve(&m->h, rows, c->hidden_size, err));
-    LAY_TRY(lay_scratch_reserve(&m->q, rows, q_width, err));
-    LAY_TRY(lay_scratch_reserve(&m->k, rows, kv_width, err));
-    LAY_TRY(lay_scratch_reserve(&m->v, rows, kv_width, err));
-    LAY_TRY(lay_scratch_reserve(&m->attn, rows, q_width, err));
-    LAY_TRY(lay_scratch_reserve(&m->gate_up, rows, 2 * c->intermediate_size, err));
-    LAY_TRY(lay_scratch_reserve(&m->act, rows, c->intermediate_size, err));
+    LAY_TRY(lay_work_reserve(&m->h, rows, c->hidden_size, err));
+    LAY_TRY(lay_work_reserve(&m->q, rows, q_width, err));
+    LAY_TRY(lay_work_reserve(&m->k, rows, kv_width, err));
+    LAY_TRY(lay_work_reserve(&m->v, rows, kv_width, err));
+    LAY_TRY(lay_work_reserve(&m->attn, rows, q_width, err));
+    LAY_TRY(lay_work_reserve(&m->gate_up, rows, 2 * c->intermediate_size, err));
+    LAY_TRY(lay_work_reserve(&m->act, rows, c->intermediate_size, err));
     if (!lay_grow((void **)&m->positions, &m->positions_capacity, (size_t)rows, sizeof *m->positions) ||
         !lay_grow((void **)&m->causal, &m->causal_capacity, (size_t)n_spans, sizeof *m->causal) ||
         !lay_grow((void **)&m->cross, &m->cross_capacity, (size_t)n_spans, sizeof *m->cross))
@@ -184,8 +184,8 @@ enum lay_status lay_llm_write_adapter(struct lay_llm *llm, struct lay_kv_pool *p
 {
     const int64_t width = llm->config.num_key_value_heads * llm->config.head_dim;
     const struct lay_llm_layer *w = &llm->layers[layer];
-    LAY_TRY(lay_scratch_reserve(&llm->k, rows, width, err));
-    LAY_TRY(lay_scratch_reserve(&llm->v, rows, width, err));
+    LAY_TRY(lay_work_reserve(&llm->k, rows, width, err));
+    LAY_TRY(lay_work_reserve(&llm->v, rows, width, err));
     LAY_TRY(lay_linear_forward(w->k, keys, llm->k.data, rows, false, err));
     LAY_TRY(lay_linear_forward(w->v, values, llm->v.data, rows, false, err));
     lay_kv_write(pool, adapter, layer, first, rows, llm->k.data, width, llm->v.data, width);

@@ -84,24 +84,23 @@ enum lay_status lay_load_embedding(const struct lay_loader *loader, const char *
     return LAY_OK;
 }
 
-enum lay_status lay_scratch_reserve(struct lay_scratch *scratch, int64_t rows, int64_t cols,
-                                    struct lay_err *err)
+enum lay_status lay_work_reserve(struct lay_work *work, int64_t rows, int64_t cols, struct lay_err *err)
 {
     size_t needed;
     if (!lay_mul_size((size_t)rows, (size_t)cols, &needed))
         return lay_no_memory(err, "activations");
-    if (needed <= scratch->capacity)
+    if (needed <= work->capacity)
         return LAY_OK;
-    lay_scratch_free(scratch);
-    scratch->data = lay_alloc_aligned(needed, sizeof *scratch->data);
-    if (!scratch->data)
+    lay_work_free(work);
+    work->data = lay_alloc_aligned(needed, sizeof *work->data);
+    if (!work->data)
         return lay_no_memory(err, "activations");
-    scratch->capacity = needed;
+    work->capacity = needed;
     return LAY_OK;
 }
 
-void lay_scratch_free(struct lay_scratch *scratch)
+void lay_work_free(struct lay_work *work)
 {
-    lay_free(scratch->data);
-    *scratch = (struct lay_scratch){0};
+    lay_free(work->data);
+    *work = (struct lay_work){0};
 }

@@ -27,13 +27,12 @@ enum lay_status lay_load_vector(const struct lay_loader *loader, const char *pre
 enum lay_status lay_load_embedding(const struct lay_loader *loader, const char *name, int64_t rows,
                                    int64_t cols, struct lay_embedding *table, struct lay_err *err);
 
-/* Work memory that only grows; contents are lost when it does. Free with lay_scratch_free. */
-struct lay_scratch {
+/* Work memory that only grows; contents are lost when it does. Free with lay_work_free. */
+struct lay_work {
     float *data;
     size_t capacity; /* floats */
 };
-enum lay_status lay_scratch_reserve(struct lay_scratch *scratch, int64_t rows, int64_t cols,
-                                    struct lay_err *err);
-void lay_scratch_free(struct lay_scratch *scratch);
+enum lay_status lay_work_reserve(struct lay_work *work, int64_t rows, int64_t cols, struct lay_err *err);
+void lay_work_free(struct lay_work *work);
 
 #endif
