@@ -23,6 +23,19 @@ dnnl_status_t lay_dnn_desc_any(struct lay_dnn_desc *desc, dnnl_data_type_t type,
     return dnnl_memory_desc_create_with_tag(&desc->md, 2, dims, type, dnnl_format_tag_any);
 }
 
+dnnl_status_t lay_dnn_desc_part(struct lay_dnn_desc *desc, const struct lay_dnn_desc *whole,
+                                int64_t first_row, int64_t first_col, int64_t rows, int64_t cols)
+{
+    const dnnl_dims_t dims = {rows, cols};
+    const dnnl_dims_t offsets = {first_row, first_col};
+    return dnnl_memory_desc_create_submemory(&desc->md, whole->md, dims, offsets);
+}
+
+dnnl_status_t lay_dnn_desc_copy(struct lay_dnn_desc *desc, const struct lay_dnn_desc *from)
+{
+    return dnnl_memory_desc_clone(&desc->md, from->md);
+}
+
 void lay_dnn_desc_destroy(struct lay_dnn_desc *desc)
 {
     if (desc->md)
@@ -43,9 +56,9 @@ static dnnl_status_t create_matmul_desc(dnnl_primitive_desc_t *pd, dnnl_engine_t
                                              view(args->bias), view(args->dst), attr);
 }
 
-dnnl_status_t lay_dnn_matmul_weights(dnnl_primitive_desc_t pd, struct lay_dnn_desc *weights)
+static dnnl_status_t copy_queried(dnnl_primitive_desc_t pd, dnnl_query_t what, struct lay_dnn_desc *desc)
 {
-    return dnnl_memory_desc_clone(&weights->md, dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0));
+    return dnnl_memory_desc_clone(&desc->md, dnnl_primitive_desc_query_md(pd, what, 0));
 }
 
 #else
@@ -69,6 +82,20 @@ dnnl_status_t lay_dnn_desc_any(struct lay_dnn_desc *desc, dnnl_data_type_t type,
     return dnnl_memory_desc_init_by_tag(&desc->md, 2, dims, type, dnnl_format_tag_any);
 }
 
+dnnl_status_t lay_dnn_desc_part(struct lay_dnn_desc *desc, const struct lay_dnn_desc *whole,
+                                int64_t first_row, int64_t first_col, int64_t rows, int64_t cols)
+{
+    const dnnl_dims_t dims = {rows, cols};
+    const dnnl_dims_t offsets = {first_row, first_col};
+    return dnnl_memory_desc_init_submemory(&desc->md, &whole->md, dims, offsets);
+}
+
+dnnl_status_t lay_dnn_desc_copy(struct lay_dnn_desc *desc, const struct lay_dnn_desc *from)
+{
+    desc->md = from->md;
+    return dnnl_success;
+}
+
 void lay_dnn_desc_destroy(struct lay_dnn_desc *desc)
 {
     (void)desc;
@@ -89,22 +116,54 @@ static dnnl_status_t create_matmul_desc(dnnl_primitive_desc_t *pd, dnnl_engine_t
     return status != dnnl_success ? status : dnnl_primitive_desc_create(pd, &desc, attr, engine, NULL);
 }
 
-dnnl_status_t lay_dnn_matmul_weights(dnnl_primitive_desc_t pd, struct lay_dnn_desc *weights)
+static dnnl_status_t copy_queried(dnnl_primitive_desc_t pd, dnnl_query_t what, struct lay_dnn_desc *desc)
 {
-    const dnnl_memory_desc_t *chosen = dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0);
+    const dnnl_memory_desc_t *chosen = dnnl_primitive_desc_query_md(pd, what, 0);
     if (!chosen)
         return dnnl_invalid_arguments;
-    weights->md = *chosen;
+    desc->md = *chosen;
     return dnnl_success;
 }
 
 #endif
 
+static const struct {
+    dnnl_cpu_isa_t isa;
+    const char *name;
+} isas[] = {
+    {dnnl_cpu_isa_sse41, "sse41"},
+    {dnnl_cpu_isa_avx, "avx"},
+    {dnnl_cpu_isa_avx2, "avx2"},
+    {dnnl_cpu_isa_avx2_vnni, "avx2_vnni"},
+    {dnnl_cpu_isa_avx512_core, "avx512_core"},
+    {dnnl_cpu_isa_avx512_core_vnni, "avx512_core_vnni"},
+    {dnnl_cpu_isa_avx512_core_bf16, "avx512_core_bf16"},
+    {dnnl_cpu_isa_avx512_core_amx, "avx512_core_amx"},
+#if DNNL_VERSION_MAJOR >= 3
+    {dnnl_cpu_isa_avx2_vnni_2, "avx2_vnni_2"},
+    {dnnl_cpu_isa_avx512_core_fp16, "avx512_core_fp16"},
+    {dnnl_cpu_isa_avx512_core_amx_fp16, "avx512_core_amx_fp16"},
+#endif
+};
+
 /* ---- what is the same ---- */
+
+const char *lay_dnn_isa_name(dnnl_cpu_isa_t isa)
+{
+    for (size_t i = 0; i < sizeof isas / sizeof *isas; i++)
+        if (isas[i].isa == isa)
+            return isas[i].name;
+    return "unknown";
+}
 
 size_t lay_dnn_desc_bytes(const struct lay_dnn_desc *desc)
 {
     return dnnl_memory_desc_get_size(view(desc));
+}
+
+bool lay_dnn_desc_equal(const struct lay_dnn_desc *a, const struct lay_dnn_desc *b)
+{
+    return dnnl_memory_desc_equal(view(a), view(b));
 }
 
 dnnl_status_t lay_dnn_memory(dnnl_memory_t *memory, const struct lay_dnn_desc *desc, dnnl_engine_t engine,
@@ -145,9 +204,14 @@ dnnl_status_t lay_dnn_matmul_desc(dnnl_primitive_desc_t *pd, dnnl_engine_t engin
     return status;
 }
 
-size_t lay_dnn_matmul_scratchpad(dnnl_primitive_desc_t pd)
+dnnl_status_t lay_dnn_matmul_weights(dnnl_primitive_desc_t pd, struct lay_dnn_desc *weights)
 {
-    return dnnl_memory_desc_get_size(dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0));
+    return copy_queried(pd, dnnl_query_weights_md, weights);
+}
+
+dnnl_status_t lay_dnn_matmul_scratchpad(dnnl_primitive_desc_t pd, struct lay_dnn_desc *scratchpad)
+{
+    return copy_queried(pd, dnnl_query_scratchpad_md, scratchpad);
 }
 
 const char *lay_dnn_matmul_kernel(dnnl_primitive_desc_t pd)

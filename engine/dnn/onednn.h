@@ -20,6 +20,11 @@ dnnl_status_t lay_dnn_desc_strided(struct lay_dnn_desc *desc, dnnl_data_type_t t
                                    int64_t cols, int64_t row_stride, int64_t col_stride);
 /* [rows, cols] in whatever layout the primitive likes best. */
 dnnl_status_t lay_dnn_desc_any(struct lay_dnn_desc *desc, dnnl_data_type_t type, int64_t rows, int64_t cols);
+/* The block [rows, cols] at (first_row, first_col) of a matrix whatever its layout. */
+dnnl_status_t lay_dnn_desc_part(struct lay_dnn_desc *desc, const struct lay_dnn_desc *whole,
+                                int64_t first_row, int64_t first_col, int64_t rows, int64_t cols);
+dnnl_status_t lay_dnn_desc_copy(struct lay_dnn_desc *desc, const struct lay_dnn_desc *from);
+bool lay_dnn_desc_equal(const struct lay_dnn_desc *a, const struct lay_dnn_desc *b);
 void lay_dnn_desc_destroy(struct lay_dnn_desc *desc);
 size_t lay_dnn_desc_bytes(const struct lay_dnn_desc *desc);
 
@@ -33,10 +38,14 @@ struct lay_dnn_matmul_args {
 };
 dnnl_status_t lay_dnn_matmul_desc(dnnl_primitive_desc_t *pd, dnnl_engine_t engine,
                                   const struct lay_dnn_matmul_args *args);
-/* What the descriptor chose: a copy of the weights' layout; bytes of scratchpad; the kernel's name. */
+/* What was chosen: a copy of the weights' layout and of the scratchpad's; the kernel's name, valid like pd.
+ */
 dnnl_status_t lay_dnn_matmul_weights(dnnl_primitive_desc_t pd, struct lay_dnn_desc *weights);
-size_t lay_dnn_matmul_scratchpad(dnnl_primitive_desc_t pd);
+dnnl_status_t lay_dnn_matmul_scratchpad(dnnl_primitive_desc_t pd, struct lay_dnn_desc *scratchpad);
 const char *lay_dnn_matmul_kernel(dnnl_primitive_desc_t pd);
+
+/* "avx512_core_amx" of dnnl_cpu_isa_avx512_core_amx; "unknown" when this list is too old. */
+const char *lay_dnn_isa_name(dnnl_cpu_isa_t isa);
 
 /* Copies src to dst, changing layout and type, on all threads. */
 dnnl_status_t lay_dnn_reorder(dnnl_engine_t engine, dnnl_stream_t stream, const struct lay_dnn_desc *from,

@@ -2,10 +2,11 @@
  *
  * The kernels are written for one vector of sixteen lanes, whatever the CPU has: GCC lowers it to one, two or
  * four registers, so the order of every sum, and but for fused multiply-adds its bits, are the same
- * everywhere. LAY_CLONES compiles a function for AVX-512, AVX2 and plain x86-64; the loader picks. OpenMP
- * regions must stay outside of such functions: their outlined bodies would not be cloned. */
+ * everywhere. */
 #ifndef LAY_NN_VECTOR_H
 #define LAY_NN_VECTOR_H
+
+#include "engine/base/clones.h"
 
 #include <math.h>
 #include <stdint.h>
@@ -15,13 +16,6 @@
 #pragma GCC diagnostic ignored "-Wpsabi"
 
 #define LAY_LANES 16
-
-#if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__) /* resolvers run before the sanitizer is ready */
-#define LAY_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#define LAY_CLONES
-#endif
-#define LAY_INLINE static inline __attribute__((always_inline))
 
 typedef float lay_vec __attribute__((vector_size(64), aligned(4), may_alias)); /* f32, any address */
 typedef uint32_t lay_vec_bits __attribute__((vector_size(64), aligned(4), may_alias));

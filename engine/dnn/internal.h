@@ -1,0 +1,106 @@
+/* What the files of engine/dnn share. */
+#ifndef LAY_DNN_INTERNAL_H
+#define LAY_DNN_INTERNAL_H
+
+#include "engine/dnn/linear.h"
+#include "engine/dnn/onednn.h"
+
+#define LAY_DNN_PRODUCTS_MAX 1024 /* prepared products kept; the least recently used goes first */
+#define LAY_DNN_BUCKETS 512
+
+/* A prepared product of fixed shape and the number of threads it was made for. */
+struct lay_product {
+    dnnl_data_type_t type;
+    int64_t rows, in, out;
+    bool bias, accumulate;
+    int threads;
+    struct lay_dnn_desc weights, src, dst, bias_desc, scratchpad;
+    dnnl_primitive_t primitive;
+    size_t scratch_bytes;
+    uint64_t used;
+    struct lay_product *next; /* in its bucket */
+};
+
+/* Memory that only grows and whose content need not survive. */
+struct lay_scratch {
+    char *memory, *data; /* data: memory aligned to LAY_ALIGNMENT */
+    size_t bytes;
+};
+
+struct lay_dnn {
+    dnnl_engine_t engine;
+    dnnl_stream_t stream;
+    struct lay_product *buckets[LAY_DNN_BUCKETS];
+    int64_t n_products;
+    uint64_t clock;
+    struct lay_scratch pad, rows, result; /* oneDNN's scratchpad, input rows, padded or partial output */
+};
+
+/* How a layer is cut up. Weights [in, out] in oneDNN's terms.
+ *   whole:  each part of K is one packed matrix over all outputs, multiplied on all threads.
+ *   panels: every panel of outputs is a packed f32 matrix of its own (stored as bf16 when widened),
+ * multiplied by one thread; K is not cut. */
+struct lay_linear {
+    struct lay_dnn *dnn;
+    enum lay_dtype compute;
+    int64_t in, out;
+    bool panels, widened;
+    int64_t n_parts, part_in; /* whole: parts of `part_in` inputs, the last may be smaller */
+    int64_t rows_min;         /* fewer rows are padded to as many */
+    int64_t row_tile;         /* panels: rows of every product; 0: as they come */
+    int64_t n_panels, panel_out;
+    dnnl_data_type_t type;       /* of the product */
+    struct lay_dnn_desc desc[2]; /* layout of a part or panel, and of the last one */
+    size_t block_bytes;          /* of one packed part or panel, as stored */
+    char *memory, *packed;       /* packed: memory aligned */
+    size_t bytes;
+    float *bias;
+};
+
+enum lay_status lay_dnn_check(dnnl_status_t status, const char *what, struct lay_err *err);
+enum lay_status lay_scratch_reserve(struct lay_scratch *scratch, size_t bytes, const char *what,
+                                    struct lay_err *err);
+void lay_scratch_free(struct lay_scratch *scratch);
+/* Zeroed memory that costs nothing until it is touched, in huge pages where the system has them. *data is
+ * aligned; free *memory. False when there is none. */
+bool lay_dnn_alloc(size_t bytes, char **memory, char **data);
+
+/* The product of the key's shape on `weights`; made if need be. Borrowed: a product that was used long ago
+ * may be destroyed by a later call. The key's type, shape, flags, threads and weights count. */
+enum lay_status lay_product_get(struct lay_dnn *dnn, const struct lay_product *key,
+                                struct lay_product **product, struct lay_err *err);
+void lay_products_free(struct lay_dnn *dnn);
+/* Runs it; bias NULL unless the key says so. May run in several threads at once with their own stream and
+ * pad. */
+dnnl_status_t lay_product_run(const struct lay_product *product, dnnl_engine_t engine, dnnl_stream_t stream,
+                              const void *src, const void *weights, const float *bias, float *dst, void *pad);
+
+/* The layout oneDNN likes for weights [in, out] at `rows` rows, and the kernel it would run. */
+enum lay_status lay_product_layout(struct lay_dnn *dnn, dnnl_data_type_t type, int64_t rows, int64_t in,
+                                   int64_t out, struct lay_dnn_desc *weights, const char **kernel,
+                                   struct lay_err *err);
+
+/* Inputs and outputs of part p of a layer in whole form, outputs of panel p. */
+static inline int64_t lay_part_in(const struct lay_linear *l, int64_t p)
+{
+    return p < l->n_parts - 1 ? l->part_in : l->in - p * l->part_in;
+}
+static inline int64_t lay_panel_out(const struct lay_linear *l, int64_t p)
+{
+    return p < l->n_panels - 1 ? l->panel_out : l->out - p * l->panel_out;
+}
+
+/* Fills l->packed from the parts. */
+enum lay_status lay_linear_pack(struct lay_linear *l, const struct lay_matrix *parts, int n_parts,
+                                struct lay_err *err);
+enum lay_status lay_linear_run_whole(const struct lay_linear *l, const float *x, float *y, int64_t rows,
+                                     bool accumulate, struct lay_err *err);
+enum lay_status lay_linear_run_panels(const struct lay_linear *l, const float *x, float *y, int64_t rows,
+                                      bool accumulate, struct lay_err *err);
+
+/* dst [n] = x rounded to bf16; the second form keeps f32. */
+void lay_round_bf16(const float *x, uint16_t *dst, int64_t n);
+void lay_round_f32(const float *x, float *dst, int64_t n);
+void lay_widen_bf16(const uint16_t *x, float *dst, int64_t n);
+
+#endif

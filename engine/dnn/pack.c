@@ -1,0 +1,138 @@
+#include "engine/base/mem.h"
+#include "engine/dnn/internal.h"
+
+#include <string.h>
+
+#define STAGING_BYTES ((size_t)32 << 20) /* converted rows at a time */
+#define OUT_GRANULE 192 /* a multiple of every block of outputs that oneDNN's layouts use (16, 32, 48, 64)   \
+                         */
+
+/* Outputs first … first + n of the parts as oneDNN's weights [in, n]. */
+struct source {
+    const void *data;
+    dnnl_data_type_t type;
+    int64_t in_stride, out_stride;
+};
+
+static void convert_row(const struct lay_matrix *part, int64_t row, float *dst)
+{
+    const size_t size = lay_dtype_size(part->dtype);
+    const char *data = part->data;
+    if (!part->transposed) {
+        lay_to_f32(part->dtype, data + (size_t)(row * part->cols) * size, dst, (size_t)part->cols);
+        return;
+    }
+    for (int64_t c = 0; c < part->cols; c++)
+        lay_to_f32(part->dtype, data + (size_t)(c * part->rows + row) * size, dst + c, 1);
+}
+
+/* Finds the part that holds output `row`, which becomes the row within that part. */
+static const struct lay_matrix *part_of(const struct lay_matrix *parts, int64_t *row)
+{
+    for (; *row >= parts->rows; parts++)
+        *row -= parts->rows;
+    return parts;
+}
+
+/* True when oneDNN can read the outputs where they lie: one part, a type it converts, aligned. */
+static bool direct(const struct lay_linear *l, const struct lay_matrix *parts, int64_t first, int64_t n,
+                   struct source *source)
+{
+    const struct lay_matrix *part = part_of(parts, &first);
+    const size_t size = lay_dtype_size(part->dtype);
+    const bool usable = part->dtype == LAY_F32 || (part->dtype == LAY_BF16 && l->type == dnnl_bf16);
+    if (!usable || first + n > part->rows || (uintptr_t)part->data % size != 0)
+        return false;
+    source->type = part->dtype == LAY_F32 ? dnnl_f32 : dnnl_bf16;
+    source->in_stride = part->transposed ? part->rows : 1;
+    source->out_stride = part->transposed ? 1 : part->cols;
+    source->data = (const char *)part->data + (size_t)(first * source->out_stride) * size;
+    return true;
+}
+
+/* Otherwise they are converted into `staging` first. */
+static void stage(const struct lay_linear *l, const struct lay_matrix *parts, int64_t first, int64_t n,
+                  float *staging, struct source *source)
+{
+    *source = (struct source){staging, dnnl_f32, 1, l->in};
+#pragma omp parallel for schedule(static)
+    for (int64_t i = 0; i < n; i++) {
+        int64_t row = first + i;
+        const struct lay_matrix *part = part_of(parts, &row);
+        convert_row(part, row, staging + i * l->in);
+    }
+}
+
+/* Inputs first_in … of the source into the block (first_out of `to` on) of one packed matrix. */
+static dnnl_status_t reorder(struct lay_dnn *dnn, const struct source *source, int64_t first_in,
+                             const struct lay_dnn_desc *to, int64_t in, int64_t first_out, int64_t n,
+                             void *packed)
+{
+    struct lay_dnn_desc from = {0}, part = {0};
+    const char *data = (const char *)source->data +
+                       (size_t)(first_in * source->in_stride) * (source->type == dnnl_f32 ? 4 : 2);
+    dnnl_status_t status =
+        lay_dnn_desc_strided(&from, source->type, in, n, source->in_stride, source->out_stride);
+    if (status == dnnl_success)
+        status = lay_dnn_desc_part(&part, to, 0, first_out, in, n);
+    if (status == dnnl_success)
+        status = lay_dnn_reorder(dnn->engine, dnn->stream, &from, (void *)(uintptr_t)data, &part, packed);
+    lay_dnn_desc_destroy(&from);
+    lay_dnn_desc_destroy(&part);
+    return status;
+}
+
+static dnnl_status_t pack_whole(struct lay_linear *l, const struct source *source, int64_t first, int64_t n)
+{
+    dnnl_status_t status = dnnl_success;
+    for (int64_t p = 0; p < l->n_parts && status == dnnl_success; p++)
+        status = reorder(l->dnn, source, p * l->part_in, &l->desc[p == l->n_parts - 1], lay_part_in(l, p),
+                         first, n, l->packed + (size_t)p * l->block_bytes);
+    return status;
+}
+
+/* One panel; `wide` holds it in f32 while it is rounded to bf16. */
+static dnnl_status_t pack_panel(struct lay_linear *l, const struct source *source, int64_t panel, float *wide)
+{
+    const struct lay_dnn_desc *to = &l->desc[panel == l->n_panels - 1];
+    char *packed = l->packed + (size_t)panel * l->block_bytes;
+    const int64_t n = lay_panel_out(l, panel), count = (int64_t)(lay_dnn_desc_bytes(to) / sizeof *wide);
+    if (!l->widened)
+        return reorder(l->dnn, source, 0, to, l->in, 0, n, packed);
+    memset(wide, 0, (size_t)count * sizeof *wide); /* the layout's padding */
+    const dnnl_status_t status = reorder(l->dnn, source, 0, to, l->in, 0, n, wide);
+    lay_round_bf16(wide, (uint16_t *)(void *)packed, count);
+    return status;
+}
+
+enum lay_status lay_linear_pack(struct lay_linear *l, const struct lay_matrix *parts, int n_parts,
+                                struct lay_err *err)
+{
+    (void)n_parts;
+    int64_t step = (int64_t)(STAGING_BYTES / sizeof(float)) / l->in / OUT_GRANULE * OUT_GRANULE;
+    if (step < OUT_GRANULE)
+        step = OUT_GRANULE;
+    if (l->panels)
+        step = l->panel_out;
+    struct lay_scratch staging = {0}, wide = {0};
+    enum lay_status status = LAY_OK;
+    if (l->widened)
+        status = lay_scratch_reserve(&wide, lay_dnn_desc_bytes(&l->desc[0]), "packing weights", err);
+    for (int64_t first = 0; first < l->out && status == LAY_OK; first += step) {
+        const int64_t n = l->out - first < step ? l->out - first : step;
+        struct source source;
+        if (!direct(l, parts, first, n, &source)) {
+            status =
+                lay_scratch_reserve(&staging, (size_t)(n * l->in) * sizeof(float), "packing weights", err);
+            if (status != LAY_OK)
+                break;
+            stage(l, parts, first, n, (float *)(void *)staging.data, &source);
+        }
+        status = lay_dnn_check(l->panels ? pack_panel(l, &source, first / step, (float *)(void *)wide.data)
+                                         : pack_whole(l, &source, first, n),
+                               "packing weights", err);
+    }
+    lay_scratch_free(&staging);
+    lay_scratch_free(&wide);
+    return status;
+}

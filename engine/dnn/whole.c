@@ -1,0 +1,90 @@
+#include "engine/base/mem.h"
+#include "engine/dnn/internal.h"
+
+#include <omp.h>
+#include <string.h>
+
+#define BLOCK_ROWS                                                                                           \
+    512 /* rows of one product at most: bounds the number of prepared products and the scratch */
+
+static int64_t padded(const struct lay_linear *l, int64_t rows)
+{
+    return rows < l->rows_min ? l->rows_min : rows;
+}
+
+/* Input rows as oneDNN takes them: one dense matrix per part, in bf16. */
+static void round_rows(const struct lay_linear *l, const float *x, int64_t rows, uint16_t *dst)
+{
+    const int64_t all = padded(l, rows);
+#pragma omp parallel for schedule(static) if (rows > 1 && rows * l->in > 16384)
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t p = 0; p < l->n_parts; p++) {
+            const int64_t in = lay_part_in(l, p), first = p * l->part_in;
+            lay_round_bf16(x + r * l->in + first, dst + first * all + r * in, in);
+        }
+    for (int64_t p = 0; p < l->n_parts && all > rows; p++) {
+        const int64_t in = lay_part_in(l, p);
+        memset(dst + p * l->part_in * all + rows * in, 0, (size_t)((all - rows) * in) * sizeof *dst);
+    }
+}
+
+static enum lay_status multiply(const struct lay_linear *l, const void *src, float *dst, int64_t rows,
+                                bool accumulate, struct lay_err *err)
+{
+    struct lay_dnn *dnn = l->dnn;
+    const size_t size = l->type == dnnl_f32 ? sizeof(float) : sizeof(uint16_t);
+    for (int64_t p = 0; p < l->n_parts; p++) {
+        const struct lay_product key = {.type = l->type,
+                                        .rows = rows,
+                                        .in = lay_part_in(l, p),
+                                        .out = l->out,
+                                        .bias = l->bias && p == 0,
+                                        .accumulate = accumulate || p > 0,
+                                        .threads = omp_get_max_threads(),
+                                        .weights = l->desc[p == l->n_parts - 1]};
+        struct lay_product *product = NULL;
+        LAY_TRY(lay_product_get(dnn, &key, &product, err));
+        LAY_TRY(lay_scratch_reserve(&dnn->pad, product->scratch_bytes, "oneDNN's scratchpad", err));
+        const dnnl_status_t status = lay_product_run(
+            product, dnn->engine, dnn->stream, (const char *)src + (size_t)(p * l->part_in * rows) * size,
+            l->packed + (size_t)p * l->block_bytes, l->bias, dst, dnn->pad.data);
+        LAY_TRY(lay_dnn_check(status, "a product", err));
+    }
+    return LAY_OK;
+}
+
+static enum lay_status run_block(const struct lay_linear *l, const float *x, float *y, int64_t rows,
+                                 bool accumulate, struct lay_err *err)
+{
+    struct lay_dnn *dnn = l->dnn;
+    const int64_t all = padded(l, rows);
+    const void *src = x;
+    float *dst = y;
+    if (l->type == dnnl_bf16) {
+        LAY_TRY(lay_scratch_reserve(&dnn->rows, (size_t)(all * l->in) * sizeof(uint16_t), "bf16 rows", err));
+        round_rows(l, x, rows, (uint16_t *)(void *)dnn->rows.data);
+        src = dnn->rows.data;
+    }
+    if (all > rows) { /* rows_min > 1 with bf16 only */
+        LAY_TRY(
+            lay_scratch_reserve(&dnn->result, (size_t)(all * l->out) * sizeof(float), "padded rows", err));
+        dst = (float *)(void *)dnn->result.data;
+        if (accumulate)
+            memcpy(dst, y, (size_t)(rows * l->out) * sizeof *y);
+    }
+    LAY_TRY(multiply(l, src, dst, all, accumulate, err));
+    if (all > rows)
+        memcpy(y, dst, (size_t)(rows * l->out) * sizeof *y);
+    return LAY_OK;
+}
+
+enum lay_status lay_linear_run_whole(const struct lay_linear *l, const float *x, float *y, int64_t rows,
+                                     bool accumulate, struct lay_err *err)
+{
+    const int64_t blocks = (rows + BLOCK_ROWS - 1) / BLOCK_ROWS;
+    const int64_t step = blocks == 1 ? rows : ((rows + blocks - 1) / blocks + 31) / 32 * 32;
+    for (int64_t r = 0; r < rows; r += step)
+        LAY_TRY(
+            run_block(l, x + r * l->in, y + r * l->out, rows - r < step ? rows - r : step, accumulate, err));
+    return LAY_OK;
+}

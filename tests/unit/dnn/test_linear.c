@@ -1,0 +1,386 @@
+/* Linear layers against products in double precision, and their invariance: a row's bits depend on that row
+ * alone, not on how many rows there are, where it stands or how many threads run. The whole program is run
+ * again with oneDNN capped to smaller instruction sets. */
+#include "engine/dnn/linear.h"
+
+#include <math.h>
+#include <omp.h>
+#include <setjmp.h>
+#include <spawn.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+extern char **environ;
+
+static uint32_t state = 12345;
+
+static float uniform(void) /* −1 … 1 */
+{
+    state = state * 1664525u + 1013904223u;
+    return (float)((int32_t)(state >> 8) - (1 << 23)) / (float)(1 << 23);
+}
+
+static float *random_floats(int64_t n)
+{
+    float *x = malloc((size_t)n * sizeof *x);
+    assert_non_null(x);
+    for (int64_t i = 0; i < n; i++)
+        x[i] = uniform();
+    return x;
+}
+
+static float rounded(float x)
+{
+    return lay_bf16_to_f32(lay_f32_to_bf16(x));
+}
+
+static struct lay_dnn *open_dnn(void)
+{
+    struct lay_dnn *dnn = NULL;
+    struct lay_err err = {0};
+    if (lay_dnn_create(&dnn, &err) != LAY_OK)
+        fail_msg("%s", err.message);
+    return dnn;
+}
+
+static struct lay_linear *make(struct lay_dnn *dnn, enum lay_dtype compute, const struct lay_matrix *parts,
+                               int n, const float *bias)
+{
+    struct lay_linear *linear = NULL;
+    struct lay_err err = {0};
+    if (lay_linear_create(dnn, compute, parts, n, bias, &linear, &err) != LAY_OK)
+        fail_msg("%s", err.message);
+    return linear;
+}
+
+static void forward(const struct lay_linear *linear, const float *x, float *y, int64_t rows, bool accumulate)
+{
+    struct lay_err err = {0};
+    if (lay_linear_forward(linear, x, y, rows, accumulate, &err) != LAY_OK)
+        fail_msg("%s", err.message);
+}
+
+/* y[r][o] lies within the worst case of any order of f32 sums of the products of x and w (rounded to bf16
+ * first when that is what is computed). */
+static void check(enum lay_dtype compute, const float *x, const float *w, const float *bias,
+                  const float *before, const float *y, int64_t rows, int64_t in, int64_t out)
+{
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t o = 0; o < out; o++) {
+            double sum = 0, size = 0;
+            for (int64_t k = 0; k < in; k++) {
+                const double a = compute == LAY_BF16 ? rounded(x[r * in + k]) : x[r * in + k];
+                const double b = compute == LAY_BF16 ? rounded(w[o * in + k]) : w[o * in + k];
+                sum += a * b;
+                size += fabs(a * b);
+            }
+            const double extra = (bias ? bias[o] : 0.0) + (before ? before[r * out + o] : 0.0);
+            const double limit = (double)(in + 3) * ldexp(1.0, -24) * (size + fabs(extra) + 1);
+            if (fabs(y[r * out + o] - (sum + extra)) > limit)
+                fail_msg("[%d, %d] row %d of %d, output %d: %g instead of %g", (int)out, (int)in, (int)r,
+                         (int)rows, (int)o, (double)y[r * out + o], sum + extra);
+        }
+}
+
+static const int64_t small_shapes[][2] = {/* in, out */
+                                          {24, 32}, {32, 48},  {30, 104}, {48, 300}, {1, 1},    {3, 5},
+                                          {16, 1},  {17, 257}, {256, 24}, {256, 96}, {650, 70}, {1281, 33}};
+#define N_SMALL (sizeof small_shapes / sizeof *small_shapes)
+
+static void products_agree_with_double_precision(void **unused)
+{
+    (void)unused;
+    struct lay_dnn *dnn = open_dnn();
+    const int64_t row_counts[] = {1, 2, 7, 16, 33};
+    for (size_t s = 0; s < N_SMALL; s++)
+        for (int variant = 0; variant < 8; variant++) {
+            const enum lay_dtype compute = variant & 1 ? LAY_BF16 : LAY_F32;
+            const bool with_bias = variant & 2, accumulate = variant & 4;
+            const int64_t in = small_shapes[s][0], out = small_shapes[s][1];
+            float *w = random_floats(in * out), *bias = random_floats(out);
+            const struct lay_matrix part = {w, LAY_F32, out, in, false};
+            struct lay_linear *linear = make(dnn, compute, &part, 1, with_bias ? bias : NULL);
+            assert_int_equal(lay_linear_in(linear), in);
+            assert_int_equal(lay_linear_out(linear), out);
+            for (size_t i = 0; i < sizeof row_counts / sizeof *row_counts; i++) {
+                const int64_t rows = row_counts[i];
+                float *x = random_floats(rows * in), *y = random_floats(rows * out);
+                float *before = malloc((size_t)(rows * out) * sizeof *before);
+                memcpy(before, y, (size_t)(rows * out) * sizeof *before);
+                forward(linear, x, y, rows, accumulate);
+                check(compute, x, w, with_bias ? bias : NULL, accumulate ? before : NULL, y, rows, in, out);
+                free(x);
+                free(y);
+                free(before);
+            }
+            lay_linear_destroy(linear);
+            free(w);
+            free(bias);
+        }
+    lay_dnn_destroy(dnn);
+}
+
+/* Stores f32 numbers as dtype at an odd address and reads back what they have become. */
+static void *store(enum lay_dtype dtype, const float *x, float *kept, int64_t n)
+{
+    const size_t size = lay_dtype_size(dtype);
+    char *bytes = malloc((size_t)n * size + 1);
+    for (int64_t i = 0; i < n; i++) {
+        if (dtype == LAY_F64) {
+            const double wide = x[i];
+            memcpy(bytes + 1 + (size_t)i * size, &wide, size);
+        } else {
+            char element[8];
+            lay_from_f32(dtype, &x[i], element, 1);
+            memcpy(bytes + 1 + (size_t)i * size, element, size);
+        }
+        lay_to_f32(dtype, bytes + 1 + (size_t)i * size, &kept[i], 1);
+    }
+    return bytes;
+}
+
+static void every_stored_form_packs_to_the_same_layer(void **unused)
+{
+    (void)unused;
+    struct lay_dnn *dnn = open_dnn();
+    const enum lay_dtype stored[] = {LAY_F32, LAY_F16, LAY_BF16, LAY_F64};
+    enum { IN = 70, A = 40, B = 3, C = 200, OUT = A + B + C, ROWS = 5 };
+    for (int variant = 0; variant < 16; variant++) {
+        const enum lay_dtype dtype = stored[variant / 4], compute = variant & 1 ? LAY_BF16 : LAY_F32;
+        const bool transposed = variant & 2;
+        const int64_t sizes[] = {A, B, C};
+        float *w = malloc(OUT * IN * sizeof *w), *x = random_floats(ROWS * IN);
+        float y[ROWS * OUT];
+        struct lay_matrix parts[3];
+        char *bytes[3];
+        int64_t first = 0;
+        for (int p = 0; p < 3; p++) {
+            const int64_t n = sizes[p] * IN;
+            float *values = random_floats(n), *kept = malloc((size_t)n * sizeof *kept);
+            bytes[p] = store(dtype, values, kept, n);
+            for (int64_t r = 0; r < sizes[p]; r++)
+                for (int64_t c = 0; c < IN; c++)
+                    w[(first + r) * IN + c] = kept[transposed ? c * sizes[p] + r : r * IN + c];
+            parts[p] = (struct lay_matrix){bytes[p] + 1, dtype, sizes[p], IN, transposed};
+            first += sizes[p];
+            free(values);
+            free(kept);
+        }
+        struct lay_linear *linear = make(dnn, compute, parts, 3, NULL);
+        forward(linear, x, y, ROWS, false);
+        check(compute, x, w, NULL, NULL, y, ROWS, IN, OUT);
+        lay_linear_destroy(linear);
+        for (int p = 0; p < 3; p++)
+            free(bytes[p]);
+        free(w);
+        free(x);
+    }
+    lay_dnn_destroy(dnn);
+}
+
+static void aligned_parts_read_in_place_give_the_same_bits_as_converted_ones(void **unused)
+{
+    (void)unused;
+    struct lay_dnn *dnn = open_dnn();
+    enum { IN = 128, OUT = 400, ROWS = 3 };
+    float *w = random_floats(OUT * IN), *x = random_floats(ROWS * IN);
+    uint16_t *half = malloc(OUT * IN * sizeof *half);
+    double *wide = malloc(OUT * IN * sizeof *wide);
+    for (int i = 0; i < OUT * IN; i++) {
+        w[i] = rounded(w[i]);
+        half[i] = lay_f32_to_bf16(w[i]);
+        wide[i] = w[i];
+    }
+    const struct lay_matrix forms[] = {
+        {w, LAY_F32, OUT, IN, false}, {half, LAY_BF16, OUT, IN, false}, {wide, LAY_F64, OUT, IN, false}};
+    for (int c = 0; c < 2; c++) {
+        float y[3][ROWS * OUT];
+        for (int f = 0; f < 3; f++) {
+            struct lay_linear *linear = make(dnn, c ? LAY_BF16 : LAY_F32, &forms[f], 1, NULL);
+            forward(linear, x, y[f], ROWS, false);
+            lay_linear_destroy(linear);
+        }
+        assert_memory_equal(y[0], y[1], sizeof y[0]);
+        assert_memory_equal(y[0], y[2], sizeof y[0]);
+    }
+    free(w);
+    free(x);
+    free(half);
+    free(wide);
+    lay_dnn_destroy(dnn);
+}
+
+/* Runs every row count with every number of threads and compares each row with the same row run alone. */
+static void check_invariance(struct lay_dnn *dnn, enum lay_dtype compute, int64_t in, int64_t out,
+                             const int64_t *row_counts, size_t n_counts)
+{
+    enum { DISTINCT = 29 };
+    static const int threads[] = {1, 2, 4, 7};
+    float *w = random_floats(in * out), *bias = random_floats(out), *rows = random_floats(DISTINCT * in);
+    float *alone = malloc((size_t)(DISTINCT * out) * sizeof *alone);
+    const struct lay_matrix part = {w, LAY_F32, out, in, false};
+    struct lay_linear *linear = make(dnn, compute, &part, 1, bias);
+    const int before = omp_get_max_threads();
+    omp_set_num_threads(2);
+    for (int64_t r = 0; r < DISTINCT; r++)
+        for (int64_t twice = 0; twice < 2; twice++) /* plain, then accumulated on top of itself */
+            forward(linear, rows + r * in, alone + r * out, 1, twice);
+    for (size_t i = 0; i < n_counts; i++)
+        for (size_t t = 0; t < sizeof threads / sizeof *threads; t++) {
+            const int64_t n = row_counts[i];
+            float *x = malloc((size_t)(n * in) * sizeof *x), *y = malloc((size_t)(n * out) * sizeof *y);
+            const int64_t shift = (int64_t)(i * 5 + t);
+            for (int64_t r = 0; r < n; r++)
+                memcpy(x + r * in, rows + (r * 7 + shift) % DISTINCT * in, (size_t)in * sizeof *x);
+            omp_set_num_threads(threads[t]);
+            forward(linear, x, y, n, false);
+            forward(linear, x, y, n, true);
+            for (int64_t r = 0; r < n; r++)
+                if (memcmp(y + r * out, alone + (r * 7 + shift) % DISTINCT * out, (size_t)out * sizeof *y) !=
+                    0)
+                    fail_msg("%s [%d, %d]: row %d of %d with %d threads differs from the row alone",
+                             lay_dtype_name(compute), (int)out, (int)in, (int)r, (int)n, threads[t]);
+            free(x);
+            free(y);
+        }
+    omp_set_num_threads(before);
+    lay_linear_destroy(linear);
+    free(w);
+    free(bias);
+    free(rows);
+    free(alone);
+}
+
+static void a_row_does_not_depend_on_its_neighbours_or_on_threads(void **unused)
+{
+    (void)unused;
+    struct lay_dnn *dnn = open_dnn();
+    int64_t every[130];
+    for (int64_t i = 0; i < 130; i++)
+        every[i] = i + 1;
+    static const int64_t some[] = {2, 5, 16, 17, 33, 64, 100, 130};
+    static const int64_t few[] = {3, 130};
+    static const int64_t large[][2] = {{2048, 256}, {512, 1200}, {1100, 520}, {5632, 200}};
+    static const int64_t tall[] = {513, 700};
+    for (int c = 0; c < 2; c++) {
+        const enum lay_dtype compute = c ? LAY_BF16 : LAY_F32;
+        for (size_t s = 0; s < N_SMALL; s++)
+            check_invariance(dnn, compute, small_shapes[s][0], small_shapes[s][1], some,
+                             sizeof some / sizeof *some);
+        check_invariance(dnn, compute, 96, 264, every, 130);
+        check_invariance(dnn, compute, 64, 80, tall, 2);
+        for (size_t s = 0; s < sizeof large / sizeof *large; s++)
+            check_invariance(dnn, compute, large[s][0], large[s][1], few, 2);
+    }
+    lay_dnn_destroy(dnn);
+}
+
+static void no_rows_are_no_work(void **unused)
+{
+    (void)unused;
+    struct lay_dnn *dnn = open_dnn();
+    float *w = random_floats(12), y = 5.0f;
+    const struct lay_matrix part = {w, LAY_F32, 3, 4, false};
+    struct lay_linear *linear = make(dnn, LAY_BF16, &part, 1, NULL);
+    forward(linear, NULL, &y, 0, false);
+    assert_true(y == 5.0f);
+    assert_true(lay_linear_bytes(linear) >= 12 * sizeof(uint16_t));
+    lay_linear_destroy(linear);
+    lay_linear_destroy(NULL);
+    lay_dnn_destroy(dnn);
+    lay_dnn_destroy(NULL);
+    free(w);
+}
+
+static void more_shapes_than_are_kept_still_work(void **unused)
+{
+    (void)unused;
+    struct lay_dnn *dnn = open_dnn();
+    enum { IN = 5, OUT = 2 };
+    float *w = random_floats(IN * OUT), *x = random_floats(512 * IN);
+    const struct lay_matrix part = {w, LAY_F32, OUT, IN, false};
+    struct lay_linear *linear = make(dnn, LAY_F32, &part, 1, NULL);
+    float y[512 * OUT], again[512 * OUT];
+    for (int threads = 1; threads <= 3; threads++) { /* 3 · 512 shapes of product */
+        omp_set_num_threads(threads);
+        for (int64_t rows = 1; rows <= 512; rows++)
+            forward(linear, x, y, rows, false);
+        if (threads > 1)
+            assert_memory_equal(y, again, sizeof y);
+        memcpy(again, y, sizeof y);
+    }
+    omp_set_num_threads(2);
+    lay_linear_destroy(linear);
+    lay_dnn_destroy(dnn);
+    free(w);
+    free(x);
+}
+
+static void names_are_given_for_the_manifest(void **unused)
+{
+    (void)unused;
+    assert_true(lay_dnn_version()[0] >= '2');
+    const char *support = lay_dnn_bf16_support(), *cap = getenv("ONEDNN_MAX_CPU_ISA");
+    assert_true(strcmp(support, "native") == 0 || strcmp(support, "widened to f32") == 0);
+    if (!cap)
+        return;
+    if (strcmp(cap, "AVX2") == 0)
+        assert_string_equal(lay_dnn_isa(), "avx2");
+    assert_string_equal(support, "widened to f32"); /* the caps below all lack bf16 */
+}
+
+/* Runs this program again under a cap. */
+static void run_capped(const char *cap)
+{
+    char setting[64], *argv[] = {(char *)"capped", NULL};
+    snprintf(setting, sizeof setting, "ONEDNN_MAX_CPU_ISA=%s", cap);
+    char *environment[256];
+    size_t n = 0;
+    for (char **e = environ; *e && n < 254; e++)
+        environment[n++] = *e;
+    environment[n++] = setting;
+    environment[n] = NULL;
+    pid_t child;
+    int status = -1;
+    assert_int_equal(posix_spawn(&child, "/proc/self/exe", NULL, NULL, argv, environment), 0);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+static void all_holds_under_avx2(void **unused)
+{
+    (void)unused;
+    run_capped("AVX2");
+}
+
+static void all_holds_under_avx512_without_bf16(void **unused)
+{
+    (void)unused;
+    run_capped("AVX512_CORE");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(products_agree_with_double_precision),
+        cmocka_unit_test(every_stored_form_packs_to_the_same_layer),
+        cmocka_unit_test(aligned_parts_read_in_place_give_the_same_bits_as_converted_ones),
+        cmocka_unit_test(a_row_does_not_depend_on_its_neighbours_or_on_threads),
+        cmocka_unit_test(no_rows_are_no_work),
+        cmocka_unit_test(more_shapes_than_are_kept_still_work),
+        cmocka_unit_test(names_are_given_for_the_manifest),
+    };
+    const struct CMUnitTest caps[] = {
+        cmocka_unit_test(all_holds_under_avx2),
+        cmocka_unit_test(all_holds_under_avx512_without_bf16),
+    };
+    const int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    return getenv("ONEDNN_MAX_CPU_ISA") ? failed : failed + cmocka_run_group_tests(caps, NULL, NULL);
+}
