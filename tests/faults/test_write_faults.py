@@ -13,7 +13,7 @@ import unittest
 LAYEVAL = os.environ["LAYEVAL"]
 SHIM = os.environ["LAYEVAL_FAULT_SHIM"]
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-RUN = ["run", "--system", "data/demo/layalign.json", "--task", "mgsm", "--lang", "bn,en", "--limit", "2",
+RUN = ["run", "--system", "data/demo/layalign.json", "--task", "mgsm", "--lang", "en", "--limit", "2",
        "--data", "data/samples", "--max-new-tokens", "4", "--threads", "1", "--quiet"]
 MOST_CALLS = 2000
 
