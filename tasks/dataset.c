@@ -114,21 +114,25 @@ static enum lay_status layout_named(const struct lay_task *task, const char *nam
 static enum lay_status choose_layout(const struct lay_task *task, const char *dir, const char *name,
                                      const struct lay_layout **layout, struct lay_err *err)
 {
-    *layout = NULL;
+    size_t chosen = task->n_layouts;
     if (name)
         return layout_named(task, name, layout, err);
     for (size_t i = 0; i < task->n_layouts; i++) {
+        const struct lay_layout *candidate = &task->layouts[i];
         bool present;
-        LAY_TRY(layout_present(task, dir, &task->layouts[i], &present, err));
-        if (present && *layout)
+        LAY_TRY(layout_present(task, dir, candidate, &present, err));
+        if (present && chosen < i)
             return lay_fail(err, LAY_ERR_INPUT,
                             "%s: holds %s in two layouts, %s (%s) and %s (%s); choose one with --layout", dir,
-                            task->title, (*layout)->name, (*layout)->pattern, task->layouts[i].name,
-                            task->layouts[i].pattern);
+                            task->title, task->layouts[chosen].name, task->layouts[chosen].pattern,
+                            candidate->name, candidate->pattern);
         if (present)
-            *layout = &task->layouts[i];
+            chosen = i;
     }
-    return *layout ? LAY_OK : no_files(task, dir, err);
+    if (chosen == task->n_layouts)
+        return no_files(task, dir, err);
+    *layout = &task->layouts[chosen];
+    return LAY_OK;
 }
 
 static enum lay_status missing_file(const struct lay_task *task, const struct lay_language *language,
@@ -153,7 +157,7 @@ static enum lay_status missing_file(const struct lay_task *task, const struct la
             ? lay_no_memory(err, "a path")
             : lay_fail(err, LAY_ERR_INPUT,
                        "%s%s%s: not found, so there is no %s data for %s; `data/fetch.sh %s` downloads "
-                       "it, or leave %s out with --languages",
+                       "it, or leave %s out with --lang",
                        path, two ? " or " : "", two ? also : "", task->title, language->name, task->name,
                        language->iso);
     lay_free(path);
@@ -185,7 +189,7 @@ static enum lay_status read_source(struct lay_source *source, const struct lay_l
 static enum lay_status load_from(const char *dir, const struct lay_data_options *options,
                                  struct lay_dataset *dataset, struct lay_err *err)
 {
-    const struct lay_layout *layout;
+    const struct lay_layout *layout = dataset->task->layouts;
     struct lay_source source = {.dataset = dataset};
     LAY_TRY(choose_layout(dataset->task, dir, options->layout, &layout, err));
     LAY_TRY(locate(dir, layout, dataset->language, &source.path, err));

@@ -161,7 +161,7 @@ enum lay_status lay_source_string(const struct lay_source *source, const cJSON *
 static enum lay_status add_math(struct lay_source *source, const struct lay_math_keys *keys, cJSON *item,
                                 struct lay_err *err)
 {
-    const char *question, *answer;
+    const char *question = "", *answer = "";
     enum lay_status status = lay_source_string(source, item, keys->question, &question, err);
     if (status == LAY_OK)
         status = lay_source_string(source, item, keys->answer, &answer, err);

@@ -135,7 +135,7 @@ static void mgsm_refuses_broken_tsv(void **state)
         size_t length;
         const char *message;
     } cases[] = {
-#define CASE(text, message) {text, sizeof text - 1, message}
+#define CASE(text, message) {(text), sizeof(text) - 1, (message)}
         CASE("a\t1\nb\t2\textra\n", "mgsm_en.tsv:2: expected 2 columns (question, TAB, answer), found 3"),
         CASE("a\t1\nonly a question\n", "mgsm_en.tsv:2: expected 2 columns (question, TAB, answer), found 1"),
         CASE("a\t1\nb\t\n", "mgsm_en.tsv:2: expected 2"), /* strip takes the TAB away */
@@ -567,9 +567,9 @@ static void our_samples_load_and_have_the_right_answers(void **state)
 /* The arithmetic of the English items, once more. */
 static void answers_of_the_math_samples_follow_from_their_numbers(void **state)
 {
-    const double mgsm[] = {12 - 5 + 3 * 4,  48 - 48 / 2 - 9,           2 * 4 + 3 * 4 / 2, (6 * 15 - 8) * 20,
-                           (300 - 75) / 25, 500 - 500 * 40 / 100 + 60, 84 / 3 - 4,        3 * 80 + 2 * 70};
-    const double msvamp[] = {14 + 9, 31 - 13, 6 * 7, 56 / 8, 90 - 37, 45 - 28, 12 * 5, 72 / 9};
+    const int mgsm[] = {12 - 5 + 3 * 4,  48 - 48 / 2 - 9,           2 * 4 + 3 * 4 / 2, (6 * 15 - 8) * 20,
+                        (300 - 75) / 25, 500 - 500 * 40 / 100 + 60, 84 / 3 - 4,        3 * 80 + 2 * 70};
+    const int msvamp[] = {14 + 9, 31 - 13, 6 * 7, 56 / 8, 90 - 37, 45 - 28, 12 * 5, 72 / 9};
     (void)state;
     char *end = (char *)(uintptr_t)samples[0].targets;
     for (size_t i = 0; i < 8; i++)
