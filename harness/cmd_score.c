@@ -9,7 +9,6 @@
 #include "harness/rundir.h"
 #include "reports/emit.h"
 #include "reports/results_json.h"
-#include "reports/table.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,8 +47,7 @@ static enum lay_status parse_match(const char *name, enum lay_match *match, stru
     return lay_fail(err, LAY_ERR_USAGE, "--match: \"%s\" is neither tolerance nor float-eq", name);
 }
 
-/* --- output
- * -------------------------------------------------------------------------------------------------- */
+/* --- output --- */
 
 static enum lay_status print_json(const struct lay_system_result *results, size_t count, bool combined,
                                   struct lay_err *err)
@@ -58,18 +56,6 @@ static enum lay_status print_json(const struct lay_system_result *results, size_
     const enum lay_status status = lay_results_json_put(&text, results, count, combined, err);
     if (status == LAY_OK)
         fputs(lay_str_text(&text), stdout);
-    lay_str_free(&text);
-    return status;
-}
-
-static enum lay_status print_table(const struct lay_system_result *results, size_t count, FILE *stream,
-                                   struct lay_err *err)
-{
-    struct lay_str text = {0};
-    const struct lay_table_options options = lay_table_options_for(fileno(stream));
-    const enum lay_status status = lay_table_put(&text, results, count, &options, err);
-    if (status == LAY_OK)
-        fputs(lay_str_text(&text), stream);
     lay_str_free(&text);
     return status;
 }
@@ -115,15 +101,15 @@ static enum lay_status print_results(const struct arguments *arguments,
                                      const struct lay_system_result *results, size_t count, bool combined,
                                      struct lay_err *err)
 {
-    LAY_TRY(arguments->json ? print_json(results, count, combined, err)
-                            : print_table(results, count, arguments->print_extracted ? stderr : stdout, err));
+    LAY_TRY(arguments->json
+                ? print_json(results, count, combined, err)
+                : lay_results_print(results, count, arguments->print_extracted ? stderr : stdout, err));
     if (fflush(stdout) != 0 || ferror(stdout))
         return lay_fail(err, LAY_ERR_IO, "standard output: cannot write");
     return LAY_OK;
 }
 
-/* --- run directories
- * ----------------------------------------------------------------------------------------- */
+/* --- run directories --- */
 
 static bool is_run(const char *dir)
 {
@@ -337,8 +323,7 @@ static enum lay_status score_directory(const struct arguments *arguments, const 
     return status;
 }
 
-/* --- generations
- * --------------------------------------------------------------------------------------------- */
+/* --- generations --- */
 
 /* With manifest and journal, so that what is left can be scored again. */
 static enum lay_status write_generations(const struct arguments *arguments, struct scored *scored,

@@ -7,6 +7,8 @@
 #include "reports/record.h"
 #include "tasks/score.h"
 
+#include <stdio.h>
+
 struct lay_results_options {
     const char *dir; /* the run directory files are written to; created if need be */
     enum lay_match match;
@@ -28,5 +30,9 @@ enum lay_status lay_results_write(const struct lay_system_result *result,
 /* results.csv and results.json over several systems, into dir. */
 enum lay_status lay_results_write_combined(const struct lay_system_result *results, size_t count,
                                            const char *dir, struct lay_err *err);
+
+/* The terminal table of all systems on `stream`. */
+enum lay_status lay_results_print(const struct lay_system_result *results, size_t count, FILE *stream,
+                                  struct lay_err *err);
 
 #endif

@@ -5,6 +5,7 @@
 #include "reports/results_csv.h"
 #include "reports/results_json.h"
 #include "reports/samples.h"
+#include "reports/table.h"
 
 static enum lay_status write_text(const char *dir, const char *name, const struct lay_str *text,
                                   struct lay_err *err)
@@ -58,4 +59,16 @@ enum lay_status lay_results_write_combined(const struct lay_system_result *resul
 {
     LAY_TRY(lay_mkdirs(dir, err));
     return write_tables(results, count, true, dir, err);
+}
+
+enum lay_status lay_results_print(const struct lay_system_result *results, size_t count, FILE *stream,
+                                  struct lay_err *err)
+{
+    struct lay_str text = {0};
+    const struct lay_table_options options = lay_table_options_for(fileno(stream));
+    const enum lay_status status = lay_table_put(&text, results, count, &options, err);
+    if (status == LAY_OK)
+        fputs(lay_str_text(&text), stream);
+    lay_str_free(&text);
+    return status;
 }

@@ -6,7 +6,6 @@
 #include "harness/run_system.h"
 #include "harness/signals.h"
 #include "harness/write_out.h"
-#include "reports/table.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -111,15 +110,6 @@ static enum lay_status prepare_directories(struct session *s, struct lay_err *er
     return LAY_OK;
 }
 
-static void print_table(const struct lay_system_result *results, size_t count)
-{
-    struct lay_str text = {0};
-    const struct lay_table_options options = lay_table_options_for(STDOUT_FILENO);
-    if (lay_table_put(&text, results, count, &options, NULL) == LAY_OK)
-        fputs(lay_str_text(&text), stdout);
-    lay_str_free(&text);
-}
-
 static enum lay_status combine(struct session *s, struct lay_err *err)
 {
     struct lay_system_result *results = lay_alloc(s->count, sizeof *results);
@@ -131,7 +121,7 @@ static enum lay_status combine(struct session *s, struct lay_err *err)
     if (s->count > 1)
         status = lay_results_write_combined(results, s->count, s->options->out_dir, err);
     if (status == LAY_OK)
-        print_table(results, s->count);
+        status = lay_results_print(results, s->count, stdout, err);
     lay_free(results);
     return status;
 }

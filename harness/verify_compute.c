@@ -76,8 +76,7 @@ void lay_verify_results_free(struct lay_verify_result *results)
     }
 }
 
-/* --- encoder and bridge
- * ------------------------------------------------------------------------------------- */
+/* --- encoder and bridge --- */
 
 /* LayAlign reads the encoder at pads too; elsewhere nothing defined stands there. */
 static void map_source_rows(const struct work *w, struct lay_verify_result *r)
@@ -153,8 +152,7 @@ static enum lay_status adapters(struct work *w, struct lay_err *err)
     return LAY_OK;
 }
 
-/* --- the LLM's input
- * ---------------------------------------------------------------------------------------- */
+/* --- the LLM's input --- */
 
 /* Lengths, and the padded length: left-padded, but LangBridge pads the source where it stands and the text on
  * the right. */
@@ -267,8 +265,7 @@ static enum lay_status masks(struct work *w, struct lay_err *err)
     return LAY_OK;
 }
 
-/* --- prefill
- * -------------------------------------------------------------------------------------------------- */
+/* --- prefill --- */
 
 static const char *const tap_names[] = {"attn_base_out", "attn_out", "out"};
 enum { N_TAPS = sizeof tap_names / sizeof *tap_names };
@@ -366,8 +363,7 @@ static enum lay_status loss(struct work *w, struct lay_err *err)
     return LAY_OK;
 }
 
-/* --- greedy decoding
- * ------------------------------------------------------------------------------------------- */
+/* --- greedy decoding --- */
 
 static int64_t steps_wanted(const struct work *w)
 {
@@ -434,8 +430,7 @@ static enum lay_status decode(struct work *w, struct lay_err *err)
     return w->c->eos >= 0 ? add_ids_until_eos(w, ids->data, err) : LAY_OK;
 }
 
-/* --- all of it
- * --------------------------------------------------------------------------------------------------- */
+/* --- all of it --- */
 
 static enum lay_status reserve_pages(struct work *w, struct lay_err *err)
 {

@@ -1,0 +1,181 @@
+/* Whole commands while one allocation after another fails: a clean complaint each time, no crash, and (under
+ * the sanitizers) no leak. The first allocations are tried one by one, later ones in growing steps: there are
+ * many. */
+#include "engine/base/file.h"
+#include "engine/base/mem.h"
+#include "harness/command.h"
+
+#include <setjmp.h>
+#include <stdbool.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define EXIT_NO_MEMORY 3
+
+#define PATH_BYTES 64
+#define OUTPUT_MAX (1 << 20)
+
+static char scratch[] = "/tmp/layeval-memory-XXXXXX";
+static char out[sizeof scratch + 8], output[PATH_BYTES], csv[PATH_BYTES];
+static int saved_stderr, saved_stdout;
+
+static void point_output_elsewhere(void)
+{
+    fflush(NULL);
+    saved_stdout = dup(STDOUT_FILENO);
+    saved_stderr = dup(STDERR_FILENO);
+    const int file = open(output, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    const int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    dup2(file, STDOUT_FILENO);
+    dup2(null, STDERR_FILENO);
+    close(file);
+    close(null);
+}
+
+static void restore_output(void)
+{
+    fflush(NULL);
+    dup2(saved_stdout, STDOUT_FILENO);
+    dup2(saved_stderr, STDERR_FILENO);
+    close(saved_stdout);
+    close(saved_stderr);
+}
+
+/* What a command left: its standard output, and results.csv where there is one. */
+static struct lay_str left_behind(void)
+{
+    struct lay_str text = {0};
+    assert_int_equal(lay_file_read(output, OUTPUT_MAX, &text, NULL), LAY_OK);
+    if (lay_path_exists(csv))
+        assert_int_equal(lay_file_read(csv, OUTPUT_MAX, &text, NULL), LAY_OK);
+    return text;
+}
+
+static void clear(void)
+{
+    char command[PATH_BYTES + 16];
+    snprintf(command, sizeof command, "rm -rf %s", out);
+    assert_int_equal(system(command), 0);
+}
+
+/* Whether the allocation that was to fail has not been asked for yet; `n` were to go before it. */
+static bool still_pending(long n)
+{
+    for (long i = 0; i <= n; i++) {
+        void *memory = lay_alloc(1, 1);
+        if (!memory)
+            return true;
+        lay_free(memory);
+    }
+    return false;
+}
+
+/* The exit code; *failed tells whether an allocation failed. */
+static int call(int (*command)(int, char **), char **argv, long fail_after, bool *failed)
+{
+    int argc = 0;
+    while (argv[argc])
+        argc++;
+    point_output_elsewhere();
+    lay_mem_fail_after(fail_after);
+    const int code = command(argc, argv);
+    *failed = fail_after >= 0 && !still_pending(fail_after);
+    lay_mem_fail_after(-1);
+    restore_output();
+    return code;
+}
+
+/* Fails the n-th allocation for n = 0, 1, … `each`, then in steps of a tenth, until so many are not asked
+ * for. */
+static void try_every_allocation(int (*command)(int, char **), char **argv, long each, void (*before)(void))
+{
+    bool failed = true;
+    long n = 0;
+    if (before)
+        before();
+    assert_int_equal(call(command, argv, -1, &failed), 0);
+    struct lay_str whole = left_behind();
+    for (failed = true; failed; n += n < each ? 1 : n / 10) {
+        if (before)
+            before();
+        const int code = call(command, argv, n, &failed);
+        if (code == EXIT_NO_MEMORY && failed)
+            continue;
+        struct lay_str left = left_behind();
+        if (code != 0 || strcmp(lay_str_text(&left), lay_str_text(&whole)) != 0)
+            fail_msg("%s, allocation %ld: exit code %d, output:\n%s", argv[0], n, code, lay_str_text(&left));
+        lay_str_free(&left);
+    }
+    lay_str_free(&whole);
+    assert_true(n > 20);
+}
+
+static char *run[] = {"run",     "--system",     "data/demo/layalign.json",
+                      "--task",  "mgsm,xnli",    "--lang",
+                      "en",      "--limit",      "1",
+                      "--data",  "data/samples", "--max-new-tokens",
+                      "2",       "--threads",    "1",
+                      "--quiet", "--out",        out,
+                      NULL};
+static char *score[] = {"score", out, NULL};
+static char *inspect[] = {"inspect", "data/demo/bridges/layalign/model.safetensors", NULL};
+static char *tokenize[] = {"tokenize", "--model", "data/demo/llm", "--text", "Mina has 12 pencils.", NULL};
+
+static void run_survives(void **state)
+{
+    (void)state;
+    try_every_allocation(lay_cmd_run, run, 60, clear);
+}
+
+static void score_survives(void **state)
+{
+    (void)state;
+    bool failed;
+    clear();
+    assert_int_equal(call(lay_cmd_run, run, -1, &failed), 0);
+    try_every_allocation(lay_cmd_score, score, 200, NULL);
+}
+
+static void small_commands_survive(void **state)
+{
+    (void)state;
+    try_every_allocation(lay_cmd_inspect, inspect, 100, NULL);
+    try_every_allocation(lay_cmd_tokenize, tokenize, 50, NULL);
+}
+
+static int make_scratch(void **state)
+{
+    (void)state;
+    if (!mkdtemp(scratch))
+        return -1;
+    snprintf(out, sizeof out, "%s/run", scratch);
+    snprintf(csv, sizeof csv, "%s/results.csv", out);
+    snprintf(output, sizeof output, "%s/output", scratch);
+    return 0;
+}
+
+static int remove_scratch(void **state)
+{
+    (void)state;
+    clear();
+    unlink(output);
+    return rmdir(scratch);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(run_survives),
+        cmocka_unit_test(score_survives),
+        cmocka_unit_test(small_commands_survive),
+    };
+    return cmocka_run_group_tests(tests, make_scratch, remove_scratch);
+}
