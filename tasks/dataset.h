@@ -93,9 +93,6 @@ struct lay_line lay_line_of(const char *text);
 /* Adds the text to a doc object; false when memory is exhausted. */
 bool lay_doc_put(cJSON *doc, const char *key, struct lay_line text);
 
-/* The benchmarks. */
-extern const struct lay_task lay_task_mgsm, lay_task_msvamp, lay_task_xcsqa, lay_task_xnli;
-
 /* The official read_mgsm on one line: Python's strip of the line, split at TABs, the first two columns, the
  * answer stripped and without commas. Returns the number of columns (the answer is meaningless below two);
  * `answer` is appended to. */

@@ -3,8 +3,17 @@
 #include <string.h>
 #include <strings.h>
 
-static const struct lay_task *const tasks[] = {&lay_task_mgsm, &lay_task_msvamp, &lay_task_xcsqa,
-                                               &lay_task_xnli};
+/* The table: a row here declares lay_task_NAME, which tasks/NAME.c defines. */
+#define TASKS(ROW)                                                                                           \
+    ROW(mgsm)                                                                                                \
+    ROW(msvamp)                                                                                              \
+    ROW(xcsqa)                                                                                               \
+    ROW(xnli)
+
+#define DECLARE(name) extern const struct lay_task lay_task_##name;
+#define ADDRESS(name) &lay_task_##name,
+TASKS(DECLARE)
+static const struct lay_task *const tasks[] = {TASKS(ADDRESS)};
 enum { N_TASKS = sizeof tasks / sizeof *tasks };
 
 size_t lay_task_count(void)
