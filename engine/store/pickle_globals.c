@@ -118,13 +118,13 @@ static enum lay_status call_size(struct lay_pickle_machine *machine, const struc
     if (arguments->index != 1)
         return lay_pickle_damaged(machine, "torch.Size needs one argument");
     const struct lay_pickle_value *sizes = lay_pickle_item(machine->pickle, arguments, 0);
-    if (sizes->kind != LAY_PICKLE_TUPLE && sizes->kind != LAY_PICKLE_LIST)
+    if (sizes->kind != LAY_PICKLE_TUPLE)
         return lay_pickle_damaged(machine, "torch.Size is made of something that is no tuple");
     const uint32_t first = sizes->first, last = sizes->last;
     const size_t count = sizes->index;
     LAY_TRY(lay_pickle_push(machine, (struct lay_pickle_value){.kind = LAY_PICKLE_TUPLE}));
     struct lay_pickle_value *size = &machine->pickle->values[machine->stack[machine->n_stack - 1]];
-    size->first = first; /* tuples never change, so cells may be shared */
+    size->first = first; /* tuples, unlike lists, never grow: cells may be shared */
     size->last = last;
     size->index = count;
     return LAY_OK;
@@ -149,7 +149,7 @@ static enum lay_status read_sizes(struct lay_pickle_machine *machine, const stru
     *rank = 0;
     for (uint32_t cell = tuple->first; cell != LAY_PICKLE_NONE; cell = pickle->cells[cell].next) {
         const struct lay_pickle_value *size = &pickle->values[pickle->cells[cell].value];
-        if (size->kind != LAY_PICKLE_INT || size->integer < 0)
+        if (size->kind != LAY_PICKLE_INT || size->integer < 0 || *rank == LAY_TENSOR_MAX_RANK)
             return lay_pickle_damaged(machine, "a size or stride of a tensor is no whole number");
         sizes[(*rank)++] = size->integer;
     }
