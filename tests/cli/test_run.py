@@ -46,7 +46,7 @@ def journal_lines(directory):
     return max(0, path.read_bytes().count(b"\n") - 1) if path.exists() else 0
 
 
-class Run(unittest.TestCase):
+class Base(unittest.TestCase):
     def setUp(self):
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="layeval-run-"))
         self.addCleanup(shutil.rmtree, self.dir)
@@ -83,6 +83,8 @@ class Run(unittest.TestCase):
         self.assertEqual(counted, expected)
         return expected
 
+
+class Run(Base):
     def test_demo_systems_account_for_every_sample(self):
         out = self.dir / "demo"
         result = self.succeeds(out, systems=SYSTEMS)
@@ -136,7 +138,7 @@ class Run(unittest.TestCase):
         self.assertRegex(result.stdout, r"--- prompt ids \([1-9][0-9]*\)\n[0-9]+ [0-9 ]+\n")
 
 
-class Interrupted(Run):
+class Interrupted(Base):
     """One sequence at a time and long answers, so that there is time to interfere."""
     SLOW = ("--batch-size", 1, "--threads", 1, "--max-new-tokens", 96)
 
@@ -210,7 +212,7 @@ class Interrupted(Run):
 
 
 @unittest.skipUnless((SHARED / "real" / "datasets").is_dir(), "no real data: set LAYEVAL_SHARED")
-class RealData(Run):
+class RealData(Base):
     """Counts as shared/real/SOURCES.md has them."""
 
     def evaluate(self, task, data, *more):
