@@ -110,8 +110,8 @@ class Run(Base):
             first = None
             for batch, threads in ((1, 1), (3, 1), (32, 1), (1, 2), (3, 2), (32, 2)):
                 out = self.dir / f"{dtype}-{batch}-{threads}"
-                self.succeeds(out, "--dtype", dtype, "--batch-size", batch, "--threads", threads, "--limit", 2,
-                              "--max-new-tokens", 16, "--quiet", systems=SYSTEMS)
+                self.succeeds(out, "--dtype", dtype, "--batch-size", batch, "--threads", threads, "--limit", 1,
+                              "--max-new-tokens", 12, "--quiet", systems=SYSTEMS)
                 if first:
                     self.assert_same(first, out)
                     shutil.rmtree(out)
@@ -215,9 +215,10 @@ class Interrupted(Base):
 class RealData(Base):
     """Counts as shared/real/SOURCES.md has them."""
 
-    def evaluate(self, task, data, *more):
+    def evaluate(self, system, task, data, *more):
         out = self.dir / task
-        self.succeeds(out, "--limit", 20, "--max-new-tokens", 4, "--quiet", *more, tasks=(task,), data=data)
+        self.succeeds(out, "--limit", 20, "--max-new-tokens", 4, "--quiet", *more, systems=(system,), tasks=(task,),
+                      data=data)
         with open(out / "results.csv", encoding="utf-8", newline="") as stream:
             counts = self.check_accounting(out, list(csv.DictReader(stream)))
         manifest = json.loads((out / "manifest.json").read_text(encoding="utf-8"))
@@ -225,13 +226,13 @@ class RealData(Base):
 
     def test_every_sample_is_accounted_for(self):
         real = SHARED / "real" / "datasets"
-        counts, totals = self.evaluate("mgsm", real / "mgsm", "--lang", "all")
+        counts, totals = self.evaluate("layalign", "mgsm", real / "mgsm", "--lang", "all")
         self.assertEqual((len(counts), set(counts.values()), totals), (11, {20}, {250}))
-        counts, totals = self.evaluate("msvamp", real)
+        counts, totals = self.evaluate("plain", "msvamp", real)
         self.assertEqual((len(counts), set(counts.values()), totals), (10, {20}, {1000}))
-        counts, totals = self.evaluate("xnli", real)
+        counts, totals = self.evaluate("plain", "xnli", real)
         self.assertEqual((len(counts), set(counts.values()), totals), (15, {20}, {5010}))
-        counts, totals = self.evaluate("x-csqa", real / "x-csqa" / "sample")
+        counts, totals = self.evaluate("langbridge", "x-csqa", real / "x-csqa" / "sample")
         self.assertEqual((len(counts), set(counts.values()), totals), (16, {5}, {5}))
 
 
