@@ -38,7 +38,8 @@ bool lay_add_size(size_t a, size_t b, size_t *sum)
 
 void *lay_alloc(size_t count, size_t size)
 {
-    if (injected_failure())
+    size_t bytes;
+    if (injected_failure() || !lay_mul_size(count, size, &bytes))
         return NULL;
     return calloc(count ? count : 1, size ? size : 1);
 }
