@@ -16,7 +16,10 @@ struct lay_llm_config {
     int64_t vocab_size, hidden_size, intermediate_size, num_hidden_layers, num_attention_heads,
         num_key_value_heads, head_dim;
     int64_t max_position_embeddings;
-    int64_t sliding_window; /* 0: none */
+    /* w: a query sees w keys, its own included (0: no window), as Mistral AI defines it and transformers'
+     * sliding_window_overlay computes it. Some releases around 4.39 kept one key more, or none out under
+     * sdpa: it matters beyond w tokens only. */
+    int64_t sliding_window;
     float rms_norm_eps;
     double rope_theta;
     char rope_scaling[16]; /* "", "linear", "llama3" */
