@@ -151,19 +151,21 @@ test_all() {
     say "all tests passed, in the release build and under the sanitizers"
 }
 
+# Programs (tests/bench/bench_*.c) and scripts, which find the binary in $LAYEVAL.
 bench() {
-    build
-    local script found=
-    for script in tests/bench/bench_*; do
-        [ -f "$script" ] || continue
-        found=1
-        say "$script"
-        case $script in
-        *.py) LAYEVAL="$PWD/build/layeval" python3 "$script" ;;
-        *.sh) LAYEVAL="$PWD/build/layeval" bash "$script" ;;
+    setup
+    configure build
+    cmake --build build -j "$(parallel)"
+    local source name
+    for source in tests/bench/bench_*; do
+        name=$(basename "$source")
+        say "$name"
+        case $name in
+        *.c) "build/tests/${name%.c}" ;;
+        *.py) LAYEVAL="$PWD/build/layeval" python3 "$source" ;;
+        *.sh) LAYEVAL="$PWD/build/layeval" bash "$source" ;;
         esac
     done
-    [ -n "$found" ] || say "tests/bench holds no benchmarks"
 }
 
 # --- style -------------------------------------------------------------------------------------------------------
