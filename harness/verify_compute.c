@@ -336,6 +336,17 @@ static enum lay_status prefill(struct work *w, struct lay_err *err)
     return lay_llm_logits(w->m->llm, w->x, w->rows, w->logits, err);
 }
 
+/* The largest element stands outside of the sum: it contributes e^0. */
+static double log_sum_exp(const float *x, int64_t n)
+{
+    const int32_t top = lay_argmax(x, n);
+    double rest = 0;
+    for (int64_t i = 0; i < n; i++)
+        if (i != top)
+            rest += exp((double)x[i] - (double)x[top]);
+    return (double)x[top] + log1p(rest);
+}
+
 /* Mean over all target tokens of −log softmax(logits of the token before)[target]. */
 static enum lay_status loss(struct work *w, struct lay_err *err)
 {
@@ -351,11 +362,7 @@ static enum lay_status loss(struct work *w, struct lay_err *err)
                 continue;
             const int64_t row = w->first[b] + w->length[b] - in->n_text[b] + t - 1;
             const float *logits = w->logits + row * w->V;
-            const double top = (double)logits[lay_argmax(logits, w->V)];
-            double total = 0;
-            for (int64_t v = 0; v < w->V; v++)
-                total += exp((double)logits[v] - top);
-            sum += top + log(total) - (double)logits[in->text[b * in->max_text + t]];
+            sum += log_sum_exp(logits, w->V) - (double)logits[in->text[b * in->max_text + t]];
             n++;
         }
     r->data[0] = (float)(sum / (double)n);

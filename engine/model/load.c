@@ -41,7 +41,7 @@ enum lay_status lay_load_linear(const struct lay_loader *loader, const char *pre
     const int64_t shape[] = {out, in};
     int n = 0;
     *linear = NULL;
-    for (; parts[n] && n < PARTS_MAX; n++) {
+    for (; n < PARTS_MAX && parts[n]; n++) {
         char name[NAME_MAX_BYTES];
         LAY_TRY(join(name, prefix, parts[n], ".weight", err));
         LAY_TRY(lay_weights_get(loader->weights, name, 2, shape, &tensors[n], err));

@@ -125,11 +125,12 @@ static void convert(void)
 
 static double log_sum_exp(const float *x, int64_t n)
 {
-    const double top = (double)x[lay_argmax(x, n)];
-    double sum = 0;
+    const int32_t top = lay_argmax(x, n);
+    double rest = 0;
     for (int64_t i = 0; i < n; i++)
-        sum += exp((double)x[i] - top);
-    return top + log(sum);
+        if (i != top)
+            rest += exp((double)x[i] - (double)x[top]);
+    return (double)x[top] + log1p(rest);
 }
 
 /* One line of the reference: pos, input_id, argmax_id, max_logit, log_sum_exp, logits (some lines). */
