@@ -76,7 +76,7 @@ enum lay_status lay_items_create(const struct lay_items_options *options, struct
 
 void lay_items_free(struct lay_items *items)
 {
-    for (size_t i = 0; i < items->count; i++)
+    for (size_t i = 0; items->list && i < items->count; i++)
         lay_item_free(&items->list[i]);
     lay_free(items->list);
     lay_free(items->start);
