@@ -100,11 +100,12 @@ bool lay_system_reads_prompt(const struct lay_system *system)
 cJSON *lay_system_describe(const struct lay_system *system)
 {
     cJSON *object = cJSON_CreateObject();
-    cJSON_AddStringToObject(object, "name", system->name);
-    cJSON_AddStringToObject(object, "method", lay_system_method(system));
-    if (system->loaded)
-        cJSON_AddStringToObject(object, "weights_fingerprint", fake.fingerprint);
-    return object;
+    if (object && cJSON_AddStringToObject(object, "name", system->name) &&
+        cJSON_AddStringToObject(object, "method", lay_system_method(system)) &&
+        (!system->loaded || cJSON_AddStringToObject(object, "weights_fingerprint", fake.fingerprint)))
+        return object;
+    cJSON_Delete(object);
+    return NULL;
 }
 
 const struct lay_generate_stats *lay_system_stats(const struct lay_system *system)
