@@ -328,20 +328,30 @@ static int64_t batch_size(const struct lay_system *s)
     return s->options.batch_size > 0 ? s->options.batch_size : DEFAULT_BATCH_SIZE;
 }
 
+static void put_bytes(struct lay_str *text, const char *before, double bytes)
+{
+    const bool large = bytes >= 1e9;
+    lay_str_printf(text, "%s%.*f %s", before, large ? 2 : 1, bytes * (large ? 1e-9 : 1e-6),
+                   large ? "GB" : "MB");
+}
+
 enum lay_status lay_system_plan(const struct lay_system *s, struct lay_str *text, struct lay_err *err)
 {
     const struct lay_llm_config *c = &s->llm_config;
     const struct lay_kv_shape shape = {c->num_hidden_layers, c->num_key_value_heads, c->head_dim, s->dtype};
     size_t kv = 0;
     LAY_TRY(kv_budget(s, &kv, err));
-    lay_str_printf(text, "%s (%s, %s): weights %.2f GB", s->file.name, lay_system_method(s),
-                   lay_dtype_name(s->dtype), 1e-9 * weight_bytes(s));
-    if (!is_plain(s))
-        lay_str_printf(text, " (LLM %.2f, encoder %.2f, bridge %.2f)", 1e-9 * llm_bytes(s),
-                       1e-9 * encoder_bytes(s), 1e-9 * bridge_bytes(s));
-    lay_str_printf(text, ", keys and values up to %.2f GB = %lld tokens, at most %lld sequences in flight",
-                   1e-9 * (double)kv, (long long)(kv / lay_kv_page_bytes(&shape) * LAY_KV_PAGE_TOKENS),
-                   (long long)batch_size(s));
+    const size_t tokens = kv / lay_kv_page_bytes(&shape) * LAY_KV_PAGE_TOKENS;
+    lay_str_printf(text, "%s (%s, %s): ", s->file.name, lay_system_method(s), lay_dtype_name(s->dtype));
+    put_bytes(text, "weights ", weight_bytes(s));
+    if (!is_plain(s)) {
+        put_bytes(text, " (LLM ", llm_bytes(s));
+        put_bytes(text, ", encoder ", encoder_bytes(s));
+        put_bytes(text, ", bridge ", bridge_bytes(s));
+        lay_str_puts(text, ")");
+    }
+    put_bytes(text, ", keys and values up to ", (double)kv);
+    lay_str_printf(text, " = %zu tokens, at most %lld sequences in flight", tokens, (long long)batch_size(s));
     return lay_str_check(text, err);
 }
 

@@ -211,7 +211,7 @@ void lay_json_put_double(struct lay_str *out, double value)
     do
         snprintf(digits, sizeof digits, "%.*e", precision - 1, value);
     while (strtod(digits, NULL) != value && precision++ < 17);
-    const int exponent = atoi(strchr(digits, 'e') + 1);
+    const int exponent = (int)strtol(strchr(digits, 'e') + 1, NULL, 10);
     if (exponent < -4 || exponent >= 16) {
         char *e = strchr(digits, 'e');
         lay_str_append(out, digits, (size_t)(e - digits));

@@ -24,9 +24,10 @@ static size_t proc_field(const char *path, const char *key)
 static size_t cgroup_number(const char *path)
 {
     unsigned long long value = 0;
+    char line[32];
     FILE *file = fopen(path, "re");
-    if (file && fscanf(file, "%llu", &value) != 1)
-        value = 0;
+    if (file && fgets(line, sizeof line, file))
+        value = strtoull(line, NULL, 10);
     if (file)
         fclose(file);
     return (size_t)value;

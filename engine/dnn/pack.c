@@ -1,11 +1,12 @@
 #include "engine/base/mem.h"
 #include "engine/dnn/internal.h"
 
+#include <assert.h>
 #include <string.h>
 
 #define STAGING_BYTES ((size_t)32 << 20) /* converted rows at a time */
-#define OUT_GRANULE 192 /* a multiple of every block of outputs that oneDNN's layouts use (16, 32, 48, 64)   \
-                         */
+/* A multiple of every block of outputs that oneDNN's layouts use (16, 32, 48, 64). */
+#define OUT_GRANULE 192
 
 /* Outputs first … first + n of the parts as oneDNN's weights [in, n]. */
 struct source {
@@ -99,6 +100,7 @@ static dnnl_status_t pack_panel(struct lay_linear *l, const struct source *sourc
     const int64_t n = lay_panel_out(l, panel), count = (int64_t)(lay_dnn_desc_bytes(to) / sizeof *wide);
     if (!l->widened)
         return reorder(l->dnn, source, 0, to, l->in, 0, n, packed);
+    assert(wide);
     memset(wide, 0, (size_t)count * sizeof *wide); /* the layout's padding */
     const dnnl_status_t status = reorder(l->dnn, source, 0, to, l->in, 0, n, wide);
     lay_round_bf16(wide, (uint16_t *)(void *)packed, count);

@@ -107,6 +107,7 @@ static enum lay_status assemble(const struct lay_models *models, const struct la
     LAY_TRY(lay_llm_embed(models->llm, &config->bos_id, 1, row, err));
     row += hidden_size;
     if (reads_soft_prompt(models)) {
+        assert(soft);
         memcpy(row, soft, (size_t)ids->n_source * hidden_size * sizeof *row);
         row += (size_t)ids->n_source * hidden_size;
         memcpy(row, lay_bridge_boundary(models->bridge), hidden_size * sizeof *row);

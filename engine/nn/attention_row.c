@@ -75,6 +75,7 @@ LAY_CLONES void lay_attention_row_chunk(struct lay_attention_row *row,
     for (; i < n_blocks; i++)
         score_pages(row, chunk->key + i * LAY_LANES, 1, scores + i * LAY_LANES);
     for (int64_t j = 0; j < n_blocks * LAY_LANES; j++)
+        /* NOLINTNEXTLINE(clang-analyzer-core.uninitialized.Assign): score_pages has set them all */
         scores[j] = j < begin || j >= end ? -INFINITY : scores[j];
     const float factor = exponentiate(row, scores, n_blocks);
     int64_t d = 0;

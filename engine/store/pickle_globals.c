@@ -162,7 +162,7 @@ static enum lay_status call_rebuild_tensor(struct lay_pickle_machine *machine,
 {
     struct lay_pickle *pickle = machine->pickle;
     struct lay_pickle_tensor tensor = {0};
-    int strides;
+    int strides = 0;
     if (arguments->index < 4 || arguments->index > 7)
         return lay_pickle_damaged(machine, "a tensor is built from the wrong number of arguments");
     const struct lay_pickle_value *storage = lay_pickle_item(pickle, arguments, 0);

@@ -4,6 +4,7 @@
 #include "engine/base/str.h"
 #include "engine/store/scan.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -216,6 +217,7 @@ enum lay_status lay_weights_vector(struct lay_weights *weights, const char *name
     const struct lay_tensor *tensor;
     *vector = NULL;
     LAY_TRY(lay_weights_get(weights, name, 1, &length, &tensor, err));
+    assert(tensor);
     float *copy = lay_alloc_aligned(tensor->count, sizeof *copy);
     if (!copy)
         return lay_no_memory(err, name);

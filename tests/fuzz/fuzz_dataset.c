@@ -38,6 +38,8 @@ static const struct lay_layout *choose(size_t number, const struct lay_task **ta
     size_t total = 0;
     for (size_t i = 0; i < lay_task_count(); i++)
         total += lay_task_at(i)->n_layouts;
+    if (total == 0)
+        abort();
     number %= total;
     for (size_t i = 0;; i++) {
         *task = lay_task_at(i);

@@ -16,8 +16,6 @@
 
 #include <cmocka.h>
 
-extern char **environ;
-
 static uint32_t state = 12345;
 
 static float uniform(void) /* −1 … 1 */
