@@ -1,0 +1,155 @@
+/* The page pool: what is drawn, given back, refused, and where a token's numbers lie. */
+#include "helpers.h"
+
+#include "engine/base/mem.h"
+
+static struct lay_kv_pool *make_pool(struct lay_kv_shape shape, int64_t pages)
+{
+    struct lay_kv_pool *pool = NULL;
+    struct lay_err err = {0};
+    const size_t bytes = (size_t)pages * lay_kv_page_bytes(&shape);
+    assert_int_equal(lay_kv_pool_create(&shape, bytes, &pool, &err), LAY_OK);
+    assert_int_equal(pool->n_pages, pages);
+    return pool;
+}
+
+static const struct lay_kv_shape small = {2, 3, 5, LAY_F32};
+
+static void a_page_holds_its_tokens_of_all_layers(void **unused)
+{
+    (void)unused;
+    assert_int_equal(lay_kv_page_bytes(&small), 2 * 2 * 3 * 16 * 5 * 4);
+    const struct lay_kv_shape half = {2, 3, 5, LAY_BF16};
+    assert_int_equal(lay_kv_page_bytes(&half), 2 * 2 * 3 * 16 * 5 * 2);
+    assert_int_equal(lay_kv_pages_for(0), 0);
+    assert_int_equal(lay_kv_pages_for(1), 1);
+    assert_int_equal(lay_kv_pages_for(16), 1);
+    assert_int_equal(lay_kv_pages_for(17), 2);
+}
+
+static void pages_are_distinct_and_come_back(void **unused)
+{
+    (void)unused;
+    struct lay_kv_pool *pool = make_pool(small, 7);
+    struct lay_kv_seq a = {0}, b = {0};
+    struct lay_err err = {0};
+    assert_int_equal(lay_kv_reserve(pool, &a, 33, &err), LAY_OK);
+    assert_int_equal(lay_kv_reserve(pool, &b, 60, &err), LAY_OK);
+    assert_int_equal(a.n_pages, 3);
+    assert_int_equal(b.n_pages, 4);
+    assert_int_equal(pool->n_free, 0);
+    int seen[7] = {0};
+    for (int i = 0; i < 3; i++)
+        seen[a.pages[i]]++;
+    for (int i = 0; i < 4; i++)
+        seen[b.pages[i]]++;
+    for (int i = 0; i < 7; i++)
+        assert_int_equal(seen[i], 1);
+    assert_int_equal(lay_kv_reserve(pool, &a, 48, &err), LAY_OK); /* fits the pages it has */
+    assert_int_equal(a.n_pages, 3);
+    assert_int_equal(lay_kv_reserve(pool, &a, 49, &err), LAY_ERR_MEMORY);
+    assert_int_equal(a.n_pages, 3);
+    lay_kv_release(pool, &b);
+    assert_int_equal(pool->n_free, 4);
+    assert_null(b.pages);
+    assert_int_equal(lay_kv_reserve(pool, &a, 49, &err), LAY_OK);
+    lay_kv_release(pool, &a);
+    assert_int_equal(pool->n_free, 7);
+    lay_kv_release(pool, &a); /* again: nothing */
+    assert_int_equal(pool->n_free, 7);
+    lay_kv_pool_destroy(pool);
+    lay_kv_pool_destroy(NULL);
+}
+
+static void a_pool_has_at_least_one_page(void **unused)
+{
+    (void)unused;
+    struct lay_kv_pool *pool = NULL;
+    struct lay_err err = {0};
+    assert_int_equal(lay_kv_pool_create(&small, 1, &pool, &err), LAY_OK);
+    assert_int_equal(pool->n_pages, 1);
+    lay_kv_pool_destroy(pool);
+}
+
+static void memory_that_cannot_be_had_is_an_error(void **unused)
+{
+    (void)unused;
+    struct lay_kv_pool *pool = NULL;
+    struct lay_err err = {0};
+    const struct lay_kv_shape shape = {32, 32, 128, LAY_BF16};
+    assert_int_equal(lay_kv_pool_create(&shape, (size_t)1 << 60, &pool, &err), LAY_ERR_MEMORY);
+    assert_non_null(strstr(err.message, "--memory"));
+    for (long n = 0; n < 2; n++) {
+        lay_mem_fail_after(n);
+        assert_int_equal(lay_kv_pool_create(&small, 10000, &pool, &err), LAY_ERR_MEMORY);
+    }
+    lay_mem_fail_after(-1);
+    pool = make_pool(small, 3);
+    struct lay_kv_seq seq = {0};
+    lay_mem_fail_after(0);
+    assert_int_equal(lay_kv_reserve(pool, &seq, 20, &err), LAY_ERR_MEMORY);
+    lay_mem_fail_after(-1);
+    assert_int_equal(pool->n_free, 3);
+    lay_kv_release(pool, &seq);
+    lay_kv_pool_destroy(pool);
+}
+
+static float element(const struct lay_kv_pool *pool, int32_t page, int64_t layer, int which, int64_t head,
+                     int64_t at)
+{
+    const void *block = lay_kv_block(pool, page, layer, which, head);
+    return pool->shape.dtype == LAY_F32 ? ((const float *)block)[at]
+                                        : lay_bf16_to_f32(((const uint16_t *)block)[at]);
+}
+
+static void tokens_are_written_where_the_header_says(void **unused)
+{
+    (void)unused;
+    for (int f = 0; f < 2; f++) {
+        const struct lay_kv_shape shape = {3, 2, 6, f ? LAY_BF16 : LAY_F32};
+        struct lay_kv_pool *pool = make_pool(shape, 6);
+        struct lay_kv_seq other = {0}, seq = {0};
+        struct lay_err err = {0};
+        enum { TOKENS = 37, K_STRIDE = 15, V_STRIDE = 12, LAYER = 1 };
+        assert_int_equal(lay_kv_reserve(pool, &other, 16, &err), LAY_OK);
+        assert_int_equal(lay_kv_reserve(pool, &seq, TOKENS, &err), LAY_OK);
+        float *k = random_floats(TOKENS * K_STRIDE, 1), *v = random_floats(TOKENS * V_STRIDE, 1);
+        lay_kv_write(pool, &seq, LAYER, 0, 14, k, K_STRIDE, v, V_STRIDE); /* in two pieces */
+        lay_kv_write(pool, &seq, LAYER, 14, TOKENS - 14, k + 14 * K_STRIDE, K_STRIDE, v + 14 * V_STRIDE,
+                     V_STRIDE);
+        for (int64_t t = 0; t < TOKENS; t++)
+            for (int64_t h = 0; h < 2; h++)
+                for (int64_t d = 0; d < 6; d++) {
+                    const int32_t page = seq.pages[t / 16];
+                    float key = k[t * K_STRIDE + h * 6 + d], value = v[t * V_STRIDE + h * 6 + d];
+                    if (f) {
+                        key = lay_bf16_to_f32(lay_f32_to_bf16(key));
+                        value = lay_bf16_to_f32(lay_f32_to_bf16(value));
+                    }
+                    assert_true(element(pool, page, LAYER, 0, h, d * 16 + t % 16) == key);
+                    assert_true(element(pool, page, LAYER, 1, h, t % 16 * 6 + d) == value);
+                    assert_true(element(pool, page, 0, 0, h, d * 16 + t % 16) ==
+                                0); /* other layers untouched */
+                    assert_true(element(pool, page, 2, 1, h, t % 16 * 6 + d) == 0);
+                }
+        for (int64_t i = 0; i < 96; i++)
+            assert_true(element(pool, other.pages[0], LAYER, 0, 0, i) == 0);
+        lay_kv_release(pool, &seq);
+        lay_kv_release(pool, &other);
+        lay_kv_pool_destroy(pool);
+        free(k);
+        free(v);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_page_holds_its_tokens_of_all_layers),
+        cmocka_unit_test(pages_are_distinct_and_come_back),
+        cmocka_unit_test(a_pool_has_at_least_one_page),
+        cmocka_unit_test(memory_that_cannot_be_had_is_an_error),
+        cmocka_unit_test(tokens_are_written_where_the_header_says),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
