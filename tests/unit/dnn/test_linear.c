@@ -214,7 +214,8 @@ static void aligned_parts_read_in_place_give_the_same_bits_as_converted_ones(voi
     lay_dnn_destroy(dnn);
 }
 
-/* Runs every row count with every number of threads and compares each row with the same row run alone. */
+/* Runs every row count with every number of threads (with one of them each, when there are many row counts)
+ * and compares each row with the same row run alone. */
 static void check_invariance(struct lay_dnn *dnn, enum lay_dtype compute, int64_t in, int64_t out,
                              const int64_t *row_counts, size_t n_counts)
 {
@@ -231,6 +232,8 @@ static void check_invariance(struct lay_dnn *dnn, enum lay_dtype compute, int64_
             forward(linear, rows + r * in, alone + r * out, 1, twice);
     for (size_t i = 0; i < n_counts; i++)
         for (size_t t = 0; t < sizeof threads / sizeof *threads; t++) {
+            if (n_counts > 16 && t != i % 4)
+                continue;
             const int64_t n = row_counts[i];
             float *x = malloc((size_t)(n * in) * sizeof *x), *y = malloc((size_t)(n * out) * sizeof *y);
             const int64_t shift = (int64_t)(i * 5 + t);
