@@ -103,6 +103,7 @@ setup() {
 configure() {
     local dir=$1
     shift
+    command -v cmake >/dev/null || die "cmake is not installed"
     local generator=()
     if [ ! -f "$dir/CMakeCache.txt" ] && command -v ninja >/dev/null; then
         generator=(-G Ninja)
