@@ -38,7 +38,7 @@ static const char description[] =
     "  Only the inputs are required; whatever else is there is compared, and names that are not known are listed.\n"
     "  Padded places are left out, except at the encoder of LayAlign, whose adapter attention reads them.";
 static const char examples[] =
-    "  layeval verify tests/golden/*\n"
+    "  layeval verify tests/golden/layalign_*\n"
     "  layeval verify my-dump --llm /models/MetaMath-7B --json\n"
     "  layeval verify tests/golden/layalign_mt5_llama_mlp --bridge tests/golden/layalign_mt5_llama_mlp/bridge_bf16\n";
 /* clang-format on */
