@@ -2,8 +2,11 @@
 
 #include <assert.h>
 
-/* A few queries are cheaper one by one, many in tiles; both give the same bits. */
+/* Queries of a task are cheaper one by one when they are few, in tiles when they are many; the bits are the
+ * same. The tiles of a task share its chunks of keys while they are in the cache. */
 #define TILE_FROM 12
+#define TILES 4
+#define QUERIES (TILES * LAY_LANES)
 
 struct call {
     const struct lay_kv_pool *pool;
@@ -14,6 +17,14 @@ struct call {
     bool causal;
     int64_t window;
     float *out;
+};
+
+/* The queries begin … begin + n − 1 of a span that read one kv head, numbered row · group + head in the
+ * group. */
+struct task {
+    const struct call *call;
+    const struct lay_attention_span *span;
+    int64_t kv_head, begin, n;
 };
 
 /* Room for a chunk's keys and values widened from bf16. */
@@ -29,135 +40,173 @@ LAY_CLONES static void widen(const uint16_t *restrict half, float *restrict wide
         wide[i] = lay_bf16_to_f32(half[i]);
 }
 
-static const float *block_of_page(const struct call *call, int32_t page, int which, int64_t kv_head,
-                                  float *room)
+/* The keys first … min(first + LAY_CHUNK_KEYS, end) − 1, as stored. */
+static void load_chunk(const struct task *task, int64_t first, int64_t end, struct lay_attention_chunk *chunk)
 {
-    void *block = lay_kv_block(call->pool, page, call->layer, which, kv_head);
-    if (call->pool->shape.dtype == LAY_F32)
-        return block;
-    widen(block, room, LAY_KV_PAGE_TOKENS * call->head_dim);
-    return room;
-}
-
-/* The keys first … min(first + LAY_CHUNK_KEYS, end) − 1 of a sequence. */
-static void load_chunk(const struct call *call, const struct lay_kv_seq *kv, int64_t kv_head, int64_t first,
-                       int64_t end, struct widened *room, struct lay_attention_chunk *chunk)
-{
+    const struct call *call = task->call;
+    const struct lay_kv_seq *kv = task->span->kv;
+    const size_t size = lay_dtype_size(call->pool->shape.dtype);
     chunk->first = first;
     chunk->n = end - first < LAY_CHUNK_KEYS ? end - first : LAY_CHUNK_KEYS;
     chunk->key_step = LAY_KV_PAGE_TOKENS;
-    for (int64_t j = 0; j < chunk->n; j += LAY_KV_PAGE_TOKENS) {
+    chunk->half = call->pool->shape.dtype == LAY_BF16;
+    for (int64_t j = 0; j < chunk->n; j++) {
         const int32_t page = kv->pages[(first + j) / LAY_KV_PAGE_TOKENS];
-        const float *keys = block_of_page(call, page, 0, kv_head, room->keys + j * call->head_dim);
-        const float *values = block_of_page(call, page, 1, kv_head, room->values + j * call->head_dim);
-        for (int64_t i = 0; i < LAY_KV_PAGE_TOKENS && j + i < chunk->n; i++) {
-            chunk->key[j + i] = keys + i;
-            chunk->value[j + i] = values + i * call->head_dim;
-        }
+        const size_t slot = (size_t)(j % LAY_KV_PAGE_TOKENS);
+        const char *keys = lay_kv_block(call->pool, page, call->layer, 0, task->kv_head);
+        const char *values = lay_kv_block(call->pool, page, call->layer, 1, task->kv_head);
+        chunk->key[j] = keys + slot * size;
+        chunk->value[j] = values + slot * (size_t)call->head_dim * size;
     }
 }
 
-/* Queries of a span that read one kv head are numbered row · group + head within the group. */
-static const float *query_at(const struct call *call, const struct lay_attention_span *span, int64_t kv_head,
-                             int64_t index)
+static void widen_chunk(int64_t head_dim, struct lay_attention_chunk *chunk, struct widened *room)
 {
-    const int64_t row = span->first_row + index / call->group,
-                  head = kv_head * call->group + index % call->group;
-    return call->q + row * call->q_stride + head * call->head_dim;
+    if (!chunk->half)
+        return;
+    const int64_t page = LAY_KV_PAGE_TOKENS * head_dim;
+    for (int64_t j = 0; j < chunk->n; j++) {
+        const int64_t slot = j % LAY_KV_PAGE_TOKENS, at = (j - slot) * head_dim;
+        if (slot == 0) {
+            widen(chunk->key[j], room->keys + at, page);
+            widen(chunk->value[j], room->values + at, page);
+        }
+        chunk->key[j] = room->keys + at + slot;
+        chunk->value[j] = room->values + at + slot * head_dim;
+    }
+    chunk->half = false;
 }
 
-static float *result_at(const struct call *call, const struct lay_attention_span *span, int64_t kv_head,
-                        int64_t index)
+static const float *query_at(const struct task *task, int64_t index)
 {
-    const int64_t row = span->first_row + index / call->group,
-                  head = kv_head * call->group + index % call->group;
-    return call->out + (row * call->num_heads + head) * call->head_dim;
+    const struct call *call = task->call;
+    const int64_t row = task->span->first_row + index / call->group;
+    return call->q + row * call->q_stride +
+           (task->kv_head * call->group + index % call->group) * call->head_dim;
 }
 
-static void visible(const struct call *call, const struct lay_attention_span *span, int64_t index,
-                    int64_t *low, int64_t *high)
+static float *result_at(const struct task *task, int64_t index)
 {
+    const struct call *call = task->call;
+    const int64_t row = task->span->first_row + index / call->group;
+    return call->out +
+           (row * call->num_heads + task->kv_head * call->group + index % call->group) * call->head_dim;
+}
+
+/* Query `index` sees the keys low … high − 1. */
+static void visible(const struct task *task, int64_t index, int64_t *low, int64_t *high)
+{
+    const struct call *call = task->call;
     *low = 0;
-    *high = span->kv->n_tokens;
+    *high = task->span->kv->n_tokens;
     if (!call->causal)
         return;
-    *high = span->position + index / call->group + 1;
+    *high = task->span->position + index / call->group + 1;
     if (call->window > 0 && *high > call->window)
         *low = *high - call->window;
 }
 
-static void attend_tile(const struct call *call, const struct lay_attention_span *span, int64_t kv_head,
-                        int64_t begin, int64_t n)
+/* Lanes beyond the task's queries repeat its last one. */
+static void start_tile(const struct task *task, int64_t first, struct lay_attention_tile *tile)
 {
-    struct lay_attention_tile tile;
-    struct lay_attention_chunk chunk;
-    struct widened room;
-    float *out[LAY_LANES] = {NULL};
-    tile.head_dim = call->head_dim;
+    const int64_t last = task->begin + task->n - 1;
+    tile->head_dim = task->call->head_dim;
     for (int64_t lane = 0; lane < LAY_LANES; lane++) {
-        const int64_t index = begin + (lane < n ? lane : n - 1); /* spare lanes repeat the last query */
-        const float *query = query_at(call, span, kv_head, index);
-        for (int64_t d = 0; d < call->head_dim; d++)
-            tile.query[d][lane] = query[d] * call->scale;
-        visible(call, span, index, &tile.low[lane], &tile.high[lane]);
-        if (lane < n)
-            out[lane] = result_at(call, span, kv_head, index);
+        const int64_t index = first + lane < last ? first + lane : last;
+        const float *query = query_at(task, index);
+        for (int64_t d = 0; d < tile->head_dim; d++)
+            tile->query[d][lane] = query[d] * task->call->scale;
+        visible(task, index, &tile->low[lane], &tile->high[lane]);
+        tile->out[lane] = first + lane <= last ? result_at(task, index) : NULL;
     }
-    lay_attention_tile_start(&tile);
-    const int64_t end = tile.high[LAY_LANES - 1];
-    for (int64_t first = tile.low[0] / LAY_CHUNK_KEYS * LAY_CHUNK_KEYS; first < end;
-         first += LAY_CHUNK_KEYS) {
-        load_chunk(call, span->kv, kv_head, first, end, &room, &chunk);
-        lay_attention_tile_chunk(&tile, &chunk, NULL);
-    }
-    lay_attention_tile_finish(&tile, out, call->causal ? NULL : &span->gate);
+    lay_attention_tile_start(tile);
 }
 
-static void attend_rows(const struct call *call, const struct lay_attention_span *span, int64_t kv_head,
-                        int64_t begin, int64_t n)
+/* The part of the chunk that the tile sees some of. */
+static void attend_tile(struct lay_attention_tile *tile, struct lay_attention_chunk *chunk)
+{
+    const int64_t n = chunk->n, end = tile->high[LAY_LANES - 1] - chunk->first;
+    if (end <= 0 || tile->low[0] >= chunk->first + n)
+        return;
+    chunk->n = end < n ? end : n;
+    lay_attention_tile_chunk(tile, chunk, NULL);
+    chunk->n = n;
+}
+
+static void attend_in_tiles(const struct task *task, int64_t low, int64_t end, const float *gate)
+{
+    struct lay_attention_tile tiles[TILES];
+    struct lay_attention_chunk chunk;
+    struct widened room;
+    const int64_t n_tiles = (task->n + LAY_LANES - 1) / LAY_LANES;
+    for (int64_t t = 0; t < n_tiles; t++)
+        start_tile(task, task->begin + t * LAY_LANES, &tiles[t]);
+    for (int64_t first = low / LAY_CHUNK_KEYS * LAY_CHUNK_KEYS; first < end; first += LAY_CHUNK_KEYS) {
+        load_chunk(task, first, end, &chunk);
+        widen_chunk(task->call->head_dim, &chunk, &room);
+        for (int64_t t = 0; t < n_tiles; t++)
+            attend_tile(&tiles[t], &chunk);
+    }
+    for (int64_t t = 0; t < n_tiles; t++)
+        lay_attention_tile_finish(&tiles[t], gate);
+}
+
+/* How many of the n rows see the same keys as the first. */
+static int64_t alike(const struct lay_attention_row *rows, int64_t n)
+{
+    int64_t i = 1;
+    while (i < n && rows[i].low == rows->low && rows[i].high == rows->high)
+        i++;
+    return i;
+}
+
+static void attend_in_rows(const struct task *task, int64_t low, int64_t end, const float *gate)
 {
     struct lay_attention_row rows[TILE_FROM];
     struct lay_attention_chunk chunk;
-    struct widened room;
-    for (int64_t i = 0; i < n; i++) {
-        const float *query = query_at(call, span, kv_head, begin + i);
-        rows[i].head_dim = call->head_dim;
-        for (int64_t d = 0; d < call->head_dim; d++)
-            rows[i].query[d] = query[d] * call->scale;
-        visible(call, span, begin + i, &rows[i].low, &rows[i].high);
+    for (int64_t i = 0; i < task->n; i++) {
+        const float *query = query_at(task, task->begin + i);
+        rows[i].head_dim = task->call->head_dim;
+        for (int64_t d = 0; d < task->call->head_dim; d++)
+            rows[i].query[d] = query[d] * task->call->scale;
+        visible(task, task->begin + i, &rows[i].low, &rows[i].high);
+        rows[i].out = result_at(task, task->begin + i);
         lay_attention_row_start(&rows[i]);
     }
-    int64_t low, end, ignored; /* the first query reaches back furthest, the last sees most */
-    visible(call, span, begin, &low, &ignored);
-    visible(call, span, begin + n - 1, &ignored, &end);
     for (int64_t first = low / LAY_CHUNK_KEYS * LAY_CHUNK_KEYS; first < end; first += LAY_CHUNK_KEYS) {
-        load_chunk(call, span->kv, kv_head, first, end, &room, &chunk);
-        for (int64_t i = 0; i < n; i++)
+        load_chunk(task, first, end, &chunk);
+        for (int64_t i = 0, n; i < task->n; i += n) {
+            n = alike(rows + i, task->n - i);
             if (rows[i].low < first + chunk.n && rows[i].high > first)
-                lay_attention_row_chunk(&rows[i], &chunk);
+                lay_attention_rows_chunk(rows + i, n, &chunk);
+        }
     }
-    for (int64_t i = 0; i < n; i++)
-        lay_attention_row_finish(&rows[i], result_at(call, span, kv_head, begin + i),
-                                 call->causal ? NULL : &span->gate);
+    for (int64_t i = 0; i < task->n; i++)
+        lay_attention_row_finish(&rows[i], gate);
 }
 
-/* Tile `index` of a span, counted over kv heads and tiles of queries. */
+static int64_t blocks_of(const struct call *call, const struct lay_attention_span *span)
+{
+    return (span->n_rows * call->group + QUERIES - 1) / QUERIES;
+}
+
+/* Task `index` of a span, counted over kv heads and blocks of queries. */
 static void attend(const struct call *call, const struct lay_attention_span *span, int64_t index)
 {
-    const int64_t queries = span->n_rows * call->group, tiles = (queries + LAY_LANES - 1) / LAY_LANES;
-    const int64_t kv_head = index / tiles, begin = index % tiles * LAY_LANES;
-    const int64_t n = queries - begin < LAY_LANES ? queries - begin : LAY_LANES;
-    if (!call->causal && span->kv->n_tokens == 0)
+    const int64_t queries = span->n_rows * call->group, blocks = blocks_of(call, span);
+    struct task task = {call, span, index / blocks, index % blocks * QUERIES, QUERIES};
+    if (queries - task.begin < task.n)
+        task.n = queries - task.begin;
+    int64_t low, end, ignored; /* the first query reaches back furthest, the last sees most */
+    visible(&task, task.begin, &low, &ignored);
+    visible(&task, task.begin + task.n - 1, &ignored, &end);
+    const float *gate = call->causal ? NULL : &span->gate;
+    if (end == 0)
         return;
-    if (n >= TILE_FROM)
-        attend_tile(call, span, kv_head, begin, n);
+    if (task.n >= TILE_FROM)
+        attend_in_tiles(&task, low, end, gate);
     else
-        attend_rows(call, span, kv_head, begin, n);
-}
-
-static int64_t tasks_of(const struct call *call, const struct lay_attention_span *span)
-{
-    return (span->n_rows * call->group + LAY_LANES - 1) / LAY_LANES * call->pool->shape.num_kv_heads;
+        attend_in_rows(&task, low, end, gate);
 }
 
 void lay_attention_paged(const struct lay_kv_pool *pool, int64_t layer,
@@ -181,8 +230,9 @@ void lay_attention_paged(const struct lay_kv_pool *pool, int64_t layer,
     /* Every task writes results of its own queries only; who runs it does not matter. */
 #pragma omp parallel
     for (int64_t i = 0; i < n_spans; i++) {
+        const int64_t tasks = blocks_of(&call, &spans[i]) * s->num_kv_heads;
 #pragma omp for schedule(dynamic) nowait
-        for (int64_t task = 0; task < tasks_of(&call, &spans[i]); task++)
+        for (int64_t task = 0; task < tasks; task++)
             attend(&call, &spans[i], task);
     }
 }

@@ -4,8 +4,7 @@
  * Keys come in chunks at fixed positions; each chunk rescales what the earlier ones left (online softmax).
  * Per query the order of operations is: a score sums over head_dim in order, the denominator over keys in
  * sixteen interleaved sums, the result over keys in order. Both forms below keep it, so they give the same
- * bits: a tile holds one query per lane, a row holds one query and spreads keys, then values over the lanes.
- */
+ * bits: a tile holds one query per lane, rows spread keys, then values over the lanes. */
 #ifndef LAY_NN_ATTENTION_CORE_H
 #define LAY_NN_ATTENTION_CORE_H
 
@@ -14,42 +13,48 @@
 
 #define LAY_CHUNK_KEYS 64 /* a multiple of LAY_KV_PAGE_TOKENS and LAY_LANES */
 
-/* Keys and values of one head at positions first … first + n. Element d of key j is key[j][d · key_step];
- * value[j] is contiguous. */
+/* Keys and values of one head at positions first … first + n − 1. Element d of key j is key[j][d · key_step];
+ * value[j] is contiguous. f32, or bf16 if `half`. */
 struct lay_attention_chunk {
-    int64_t first, n;
-    const float *key[LAY_CHUNK_KEYS], *value[LAY_CHUNK_KEYS];
-    int64_t key_step;
+    int64_t first, n, key_step;
+    bool half;
+    const void *key[LAY_CHUNK_KEYS], *value[LAY_CHUNK_KEYS];
 };
 
-/* Sixteen queries, one per lane; unused lanes are computed and ignored. */
+/* Sixteen queries, one per lane; a query sees the keys low … high − 1, both ascending with the lane. */
 struct lay_attention_tile {
     int64_t head_dim;
-    int64_t low[LAY_LANES], high[LAY_LANES]; /* each sees the keys low … high − 1 */
+    int64_t low[LAY_LANES], high[LAY_LANES];
     float query[LAY_MAX_HEAD_DIM][LAY_LANES];
     float result[LAY_MAX_HEAD_DIM][LAY_LANES];
     float sums[LAY_LANES][LAY_LANES]; /* [key mod LAY_LANES][query] */
     float max[LAY_LANES];
+    float *out[LAY_LANES]; /* [head_dim] each; NULL for a lane that is not used (but computed) */
 };
 
-/* bias NULL or: bias[j − lane] is added to the score of key first + j, for lane 0 … LAY_LANES − 1. */
+/* head_dim, low, high, query and out are the caller's to fill before. */
 void lay_attention_tile_start(struct lay_attention_tile *tile);
+/* f32 only. bias NULL, or bias[j − lane] is added to the score of key first + j. */
 void lay_attention_tile_chunk(struct lay_attention_tile *tile, const struct lay_attention_chunk *chunk,
                               const float *bias);
-/* out [lanes, head_dim] at out[lane]; NULL entries are skipped. `gate` NULL: overwrite, else out += gate ·
- * result. */
-void lay_attention_tile_finish(const struct lay_attention_tile *tile, float *const *out, const float *gate);
+/* gate NULL: writes the result to out, else out += gate · result. */
+void lay_attention_tile_finish(const struct lay_attention_tile *tile, const float *gate);
 
-/* One query; needs key_step = LAY_KV_PAGE_TOKENS, pages side by side in key. */
+/* One query. */
 struct lay_attention_row {
     int64_t head_dim, low, high;
     float query[LAY_MAX_HEAD_DIM];
     float result[LAY_MAX_HEAD_DIM];
     float sums[LAY_LANES];
     float max;
+    float *out;
 };
+
 void lay_attention_row_start(struct lay_attention_row *row);
-void lay_attention_row_chunk(struct lay_attention_row *row, const struct lay_attention_chunk *chunk);
-void lay_attention_row_finish(const struct lay_attention_row *row, float *out, const float *gate);
+/* n queries that see the same keys. Keys are pages: key_step is LAY_KV_PAGE_TOKENS, key[j + 1] stands behind
+ * key[j]. */
+void lay_attention_rows_chunk(struct lay_attention_row *rows, int64_t n,
+                              const struct lay_attention_chunk *chunk);
+void lay_attention_row_finish(const struct lay_attention_row *row, const float *gate);
 
 #endif

@@ -1,47 +1,73 @@
 #include "engine/nn/attention_core.h"
 
-#define BLOCKS 4 /* vectors whose sums are kept in registers together */
+#define TOGETHER 4 /* queries that share the loads of keys and values */
+#define BLOCKS 4   /* vectors of keys or values whose sums are kept in registers together */
 
 void lay_attention_row_start(struct lay_attention_row *row)
 {
     memset(row->result, 0, (size_t)row->head_dim * sizeof *row->result);
     memset(row->sums, 0, sizeof row->sums);
-    row->max = -3.0e38f;
+    row->max = -3.0e38f; /* finite: exp(max − max) must be 1 while no key was seen */
 }
 
-/* The scores of n pages of LAY_LANES keys, n a constant after inlining. */
-LAY_INLINE void score_pages(const struct lay_attention_row *row, const float *const *key, int n,
-                            float *scores)
+LAY_INLINE lay_vec load(const void *x, int64_t at, bool half)
 {
-    lay_vec s[BLOCKS];
-    for (int i = 0; i < n; i++)
-        s[i] = lay_vec_set(0.0f);
-    for (int64_t d = 0; d < row->head_dim; d++) {
-        const float q = row->query[d];
-#pragma GCC unroll 4
-        for (int i = 0; i < n; i++)
-            s[i] += q * lay_vec_load(key[i * LAY_LANES] + d * LAY_LANES);
-    }
-    for (int i = 0; i < n; i++)
-        lay_vec_store(scores + i * LAY_LANES, s[i]);
+    return half ? lay_vec_load_half((const uint16_t *)x + at) : lay_vec_load((const float *)x + at);
 }
 
-/* result[0 … n · LAY_LANES) = factor · result + Σ_j p[j] · value[j] over the keys begin … end − 1. */
-LAY_INLINE void sum_values(float *result, const float *p, float factor, const float *const *value, int64_t d,
+LAY_INLINE float load_one(const void *x, int64_t at, bool half)
+{
+    return half ? lay_bf16_to_f32(((const uint16_t *)x)[at]) : ((const float *)x)[at];
+}
+
+/* The scores of n pages for q queries; n, q and half are constants after inlining, as everywhere below. */
+LAY_INLINE void score_pages(const struct lay_attention_row *rows, int q, const void *const *key, bool half,
+                            int n, float (*scores)[LAY_CHUNK_KEYS], int64_t first)
+{
+    lay_vec s[TOGETHER][BLOCKS];
+    for (int k = 0; k < q; k++)
+        for (int i = 0; i < n; i++)
+            s[k][i] = lay_vec_set(0.0f);
+    for (int64_t d = 0; d < rows->head_dim; d++) {
+        lay_vec keys[BLOCKS];
+        for (int i = 0; i < n; i++)
+            keys[i] = load(key[first + i * LAY_LANES], d * LAY_LANES, half);
+#pragma GCC unroll 4
+        for (int k = 0; k < q; k++)
+#pragma GCC unroll 4
+            for (int i = 0; i < n; i++)
+                s[k][i] += rows[k].query[d] * keys[i];
+    }
+    for (int k = 0; k < q; k++)
+        for (int i = 0; i < n; i++)
+            lay_vec_store(scores[k] + first + i * LAY_LANES, s[k][i]);
+}
+
+/* result[d … d + n · LAY_LANES) = factor · result + Σ_j p[j] · value[j] over the keys begin … end − 1. */
+LAY_INLINE void sum_values(struct lay_attention_row *rows, int q, float (*p)[LAY_CHUNK_KEYS],
+                           const float *factor, const struct lay_attention_chunk *chunk, bool half, int64_t d,
                            int64_t begin, int64_t end, int n)
 {
-    lay_vec o[BLOCKS];
-    for (int i = 0; i < n; i++)
-        o[i] = factor * lay_vec_load(result + d + i * LAY_LANES);
-    for (int64_t j = begin; j < end; j++) {
-#pragma GCC unroll 4
+    lay_vec o[TOGETHER][BLOCKS];
+    for (int k = 0; k < q; k++)
         for (int i = 0; i < n; i++)
-            o[i] += p[j] * lay_vec_load(value[j] + d + i * LAY_LANES);
+            o[k][i] = factor[k] * lay_vec_load(rows[k].result + d + i * LAY_LANES);
+    for (int64_t j = begin; j < end; j++) {
+        lay_vec values[BLOCKS];
+        for (int i = 0; i < n; i++)
+            values[i] = load(chunk->value[j], d + i * LAY_LANES, half);
+#pragma GCC unroll 4
+        for (int k = 0; k < q; k++)
+#pragma GCC unroll 4
+            for (int i = 0; i < n; i++)
+                o[k][i] += p[k][j] * values[i];
     }
-    for (int i = 0; i < n; i++)
-        lay_vec_store(result + d + i * LAY_LANES, o[i]);
+    for (int k = 0; k < q; k++)
+        for (int i = 0; i < n; i++)
+            lay_vec_store(rows[k].result + d + i * LAY_LANES, o[k][i]);
 }
 
+/* Turns scores into exp(score − max) and returns what earlier results must be multiplied by. */
 LAY_INLINE float exponentiate(struct lay_attention_row *row, float *scores, int64_t n_blocks)
 {
     lay_vec best = lay_vec_set(row->max);
@@ -62,40 +88,63 @@ LAY_INLINE float exponentiate(struct lay_attention_row *row, float *scores, int6
     return factor[0];
 }
 
-LAY_CLONES void lay_attention_row_chunk(struct lay_attention_row *row,
-                                        const struct lay_attention_chunk *chunk)
+LAY_INLINE void attend(struct lay_attention_row *rows, int q, const struct lay_attention_chunk *chunk,
+                       bool half)
 {
-    float scores[LAY_CHUNK_KEYS];
-    const int64_t begin = row->low > chunk->first ? row->low - chunk->first : 0;
-    const int64_t end = row->high - chunk->first < chunk->n ? row->high - chunk->first : chunk->n;
-    const int64_t n_blocks = (chunk->n + LAY_LANES - 1) / LAY_LANES, head_dim = row->head_dim;
+    float scores[TOGETHER][LAY_CHUNK_KEYS], factor[TOGETHER];
+    const int64_t begin = rows->low > chunk->first ? rows->low - chunk->first : 0;
+    const int64_t end = rows->high - chunk->first < chunk->n ? rows->high - chunk->first : chunk->n;
+    const int64_t n_blocks = (chunk->n + LAY_LANES - 1) / LAY_LANES, head_dim = rows->head_dim;
     int64_t i = 0;
     for (; i + BLOCKS <= n_blocks; i += BLOCKS)
-        score_pages(row, chunk->key + i * LAY_LANES, BLOCKS, scores + i * LAY_LANES);
+        score_pages(rows, q, chunk->key, half, BLOCKS, scores, i * LAY_LANES);
     for (; i < n_blocks; i++)
-        score_pages(row, chunk->key + i * LAY_LANES, 1, scores + i * LAY_LANES);
-    for (int64_t j = 0; j < n_blocks * LAY_LANES; j++)
-        /* NOLINTNEXTLINE(clang-analyzer-core.uninitialized.Assign): score_pages has set them all */
-        scores[j] = j < begin || j >= end ? -INFINITY : scores[j];
-    const float factor = exponentiate(row, scores, n_blocks);
+        score_pages(rows, q, chunk->key, half, 1, scores, i * LAY_LANES);
+    for (int k = 0; k < q; k++) {
+        for (int64_t j = 0; j < n_blocks * LAY_LANES; j++)
+            scores[k][j] = j < begin || j >= end ? -INFINITY : scores[k][j];
+        factor[k] = exponentiate(&rows[k], scores[k], n_blocks);
+    }
     int64_t d = 0;
     for (; d + BLOCKS * LAY_LANES <= head_dim; d += BLOCKS * LAY_LANES)
-        sum_values(row->result, scores, factor, chunk->value, d, begin, end, BLOCKS);
+        sum_values(rows, q, scores, factor, chunk, half, d, begin, end, BLOCKS);
     for (; d + LAY_LANES <= head_dim; d += LAY_LANES)
-        sum_values(row->result, scores, factor, chunk->value, d, begin, end, 1);
-    for (; d < head_dim; d++) {
-        float o = factor * row->result[d];
-        for (int64_t j = begin; j < end; j++)
-            o += scores[j] * chunk->value[j][d];
-        row->result[d] = o;
-    }
+        sum_values(rows, q, scores, factor, chunk, half, d, begin, end, 1);
+    for (int k = 0; k < q; k++)
+        for (int64_t e = d; e < head_dim; e++) {
+            float o = factor[k] * rows[k].result[e];
+            for (int64_t j = begin; j < end; j++)
+                o += scores[k][j] * load_one(chunk->value[j], e, half);
+            rows[k].result[e] = o;
+        }
 }
 
-LAY_CLONES void lay_attention_row_finish(const struct lay_attention_row *row, float *out, const float *gate)
+/* One function per number of queries and type, so that the loops have constant bounds. */
+#define KERNEL(name, q, half)                                                                                \
+    LAY_CLONES static void name(struct lay_attention_row *rows, const struct lay_attention_chunk *chunk)     \
+    {                                                                                                        \
+        attend(rows, q, chunk, half);                                                                        \
+    }
+KERNEL(attend_one, 1, false)
+KERNEL(attend_several, TOGETHER, false)
+KERNEL(attend_one_half, 1, true)
+KERNEL(attend_several_half, TOGETHER, true)
+
+void lay_attention_rows_chunk(struct lay_attention_row *rows, int64_t n,
+                              const struct lay_attention_chunk *chunk)
+{
+    int64_t i = 0;
+    for (; i + TOGETHER <= n; i += TOGETHER)
+        (chunk->half ? attend_several_half : attend_several)(rows + i, chunk);
+    for (; i < n; i++)
+        (chunk->half ? attend_one_half : attend_one)(rows + i, chunk);
+}
+
+LAY_CLONES void lay_attention_row_finish(const struct lay_attention_row *row, const float *gate)
 {
     const float inverse = 1.0f / lay_vec_sum(lay_vec_load(row->sums));
     for (int64_t d = 0; d < row->head_dim; d++) {
         const float result = row->result[d] * inverse;
-        out[d] = gate ? out[d] + *gate * result : result;
+        row->out[d] = gate ? row->out[d] + *gate * result : result;
     }
 }

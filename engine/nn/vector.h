@@ -19,6 +19,7 @@
 
 typedef float lay_vec __attribute__((vector_size(64), aligned(4), may_alias)); /* f32, any address */
 typedef uint32_t lay_vec_bits __attribute__((vector_size(64), aligned(4), may_alias));
+typedef uint16_t lay_vec_half __attribute__((vector_size(32), aligned(2), may_alias));
 
 LAY_INLINE lay_vec lay_vec_set(float x)
 {
@@ -28,6 +29,12 @@ LAY_INLINE lay_vec lay_vec_set(float x)
 LAY_INLINE lay_vec lay_vec_load(const float *x)
 {
     return *(const lay_vec *)x;
+}
+
+/* Sixteen bf16. */
+LAY_INLINE lay_vec lay_vec_load_half(const uint16_t *x)
+{
+    return (lay_vec)(__builtin_convertvector(*(const lay_vec_half *)x, lay_vec_bits) << 16);
 }
 
 LAY_INLINE void lay_vec_store(float *x, lay_vec v)
