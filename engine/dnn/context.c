@@ -91,10 +91,10 @@ static void probe(void)
 {
     struct lay_dnn *dnn = NULL;
     struct lay_dnn_desc weights;
-    const char *kernel = "";
+    char kernel[LAY_KERNEL_NAME];
     if (lay_dnn_create(&dnn, NULL) != LAY_OK)
         return;
-    if (lay_product_layout(dnn, dnnl_bf16, 32, 512, 512, &weights, &kernel, NULL) == LAY_OK) {
+    if (lay_product_layout(dnn, dnnl_bf16, 32, 512, 512, &weights, kernel, NULL) == LAY_OK) {
         bf16_native = strncmp(kernel, "brg", 3) == 0;
         lay_dnn_desc_destroy(&weights);
     }

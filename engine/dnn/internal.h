@@ -7,6 +7,7 @@
 
 #define LAY_DNN_PRODUCTS_MAX 1024 /* prepared products kept; the least recently used goes first */
 #define LAY_DNN_BUCKETS 512
+#define LAY_KERNEL_NAME 64
 
 /* A prepared product of fixed shape and the number of threads it was made for. */
 struct lay_product {
@@ -75,10 +76,14 @@ void lay_products_free(struct lay_dnn *dnn);
 dnnl_status_t lay_product_run(const struct lay_product *product, dnnl_engine_t engine, dnnl_stream_t stream,
                               const void *src, const void *weights, const float *bias, float *dst, void *pad);
 
-/* The layout oneDNN likes for weights [in, out] at `rows` rows, and the kernel it would run. */
+/* The layout oneDNN likes for weights [in, out] at `rows` rows, and the kernel it would run; the kernel for a
+ * given layout. */
 enum lay_status lay_product_layout(struct lay_dnn *dnn, dnnl_data_type_t type, int64_t rows, int64_t in,
-                                   int64_t out, struct lay_dnn_desc *weights, const char **kernel,
+                                   int64_t out, struct lay_dnn_desc *weights, char kernel[LAY_KERNEL_NAME],
                                    struct lay_err *err);
+enum lay_status lay_product_kernel(struct lay_dnn *dnn, dnnl_data_type_t type, int64_t rows, int64_t in,
+                                   int64_t out, const struct lay_dnn_desc *weights,
+                                   char kernel[LAY_KERNEL_NAME], struct lay_err *err);
 
 /* Inputs and outputs of part p of a layer in whole form, outputs of panel p. */
 static inline int64_t lay_part_in(const struct lay_linear *l, int64_t p)

@@ -7,7 +7,7 @@
 #include <omp.h>
 #include <string.h>
 
-#define LAYOUT_ROWS 32 /* the layout is asked for at this many rows; it serves every other number */
+#define LAYOUT_ROWS 64 /* the layout is asked for at this many rows; it serves every other number */
 
 /* AMX: oneDNN 2.6 cuts K where a chunk exceeds the L2 cache and where there are 16 threads or more, at places
  * that depend on the number of rows. So we cut K ourselves, into parts that it leaves alone (1024 would be
@@ -33,40 +33,52 @@ static void cut_inputs(struct lay_linear *l, const char *kernel)
 {
     l->n_parts = 1;
     l->part_in = l->in;
-    l->rows_min = 1;
-    if (!strstr(kernel, "amx"))
-        return;
     const int64_t granules = (l->in + AMX_PART_GRANULE - 1) / AMX_PART_GRANULE;
     const int64_t parts = (l->in + AMX_PART_IN - 1) / AMX_PART_IN;
-    if (parts > 1) {
-        l->part_in = (granules + parts - 1) / parts * AMX_PART_GRANULE;
-        l->n_parts = (l->in + l->part_in - 1) / l->part_in;
+    if (parts < 2 || !strstr(kernel, "amx"))
+        return;
+    l->part_in = (granules + parts - 1) / parts * AMX_PART_GRANULE;
+    l->n_parts = (l->in + l->part_in - 1) / l->part_in;
+}
+
+/* Very small products go to another kernel, whose sums may differ in the last bit. Finds the number of rows
+ * from which on it is the one of many rows; nearly always 1, which is tried first. */
+static enum lay_status find_rows_min(struct lay_linear *l, int64_t in, const struct lay_dnn_desc *weights,
+                                     const char *kernel, struct lay_err *err)
+{
+    int64_t low = l->rows_min, high = LAYOUT_ROWS;
+    for (int64_t rows = low; low < high; rows = (low + high) / 2) {
+        char other[LAY_KERNEL_NAME];
+        LAY_TRY(lay_product_kernel(l->dnn, l->type, rows, in, l->out, weights, other, err));
+        if (strcmp(other, kernel) == 0)
+            high = rows;
+        else
+            low = rows + 1;
     }
-    /* oneDNN 2.6 takes another kernel for very small products; a few rows more keep them out of that. */
-    if (l->out <= 256)
-        l->rows_min = l->out <= 8 ? 33 : 256 / l->out + 1;
-    else if (l->part_in == 256 || lay_part_in(l, l->n_parts - 1) == 256)
-        l->rows_min = 2;
+    l->rows_min = low;
+    return LAY_OK;
 }
 
 static enum lay_status plan_whole(struct lay_linear *l, bool *possible, struct lay_err *err)
 {
-    const char *kernel = "";
+    char kernel[LAY_KERNEL_NAME];
     struct lay_dnn_desc probe = {0};
     l->type = l->compute == LAY_BF16 ? dnnl_bf16 : dnnl_f32;
     *possible = false;
     /* A CPU or a version may have no bf16 product at all, which is no failure here. */
-    if (lay_product_layout(l->dnn, l->type, LAYOUT_ROWS, l->in, l->out, &probe, &kernel, NULL) != LAY_OK)
+    if (lay_product_layout(l->dnn, l->type, LAYOUT_ROWS, l->in, l->out, &probe, kernel, NULL) != LAY_OK)
         return LAY_OK;
     lay_dnn_desc_destroy(&probe);
     if (!is_blocked(kernel))
         return LAY_OK;
     cut_inputs(l, kernel);
+    l->rows_min = l->part_in > LAY_DNN_ONE_ROW_IN ? 2 : 1;
     for (int i = 0; i < 2; i++) {
         const int64_t in = lay_part_in(l, i ? l->n_parts - 1 : 0);
-        LAY_TRY(lay_product_layout(l->dnn, l->type, LAYOUT_ROWS, in, l->out, &l->desc[i], &kernel, err));
+        LAY_TRY(lay_product_layout(l->dnn, l->type, LAYOUT_ROWS, in, l->out, &l->desc[i], kernel, err));
         if (!is_blocked(kernel))
             return LAY_OK;
+        LAY_TRY(find_rows_min(l, in, &l->desc[i], kernel, err));
     }
     l->block_bytes = lay_dnn_desc_bytes(&l->desc[0]);
     l->bytes = (size_t)(l->n_parts - 1) * l->block_bytes + lay_dnn_desc_bytes(&l->desc[1]);
@@ -79,15 +91,16 @@ static enum lay_status plan_panels(struct lay_linear *l, struct lay_err *err)
     l->panels = true;
     l->widened = l->compute == LAY_BF16;
     l->type = dnnl_f32;
+    l->rows_min = l->in > LAY_DNN_ONE_ROW_IN ? 2 : 1;
     int64_t out = (int64_t)(PANEL_BYTES / sizeof(float)) / l->in / PANEL_OUT_MIN * PANEL_OUT_MIN;
     out = out < PANEL_OUT_MIN ? PANEL_OUT_MIN : out > PANEL_OUT_MAX ? PANEL_OUT_MAX : out;
     l->panel_out = out < l->out ? out : l->out;
     l->n_panels = (l->out + l->panel_out - 1) / l->panel_out;
     for (int i = 0; i < 2; i++) {
-        const char *kernel = "";
+        char kernel[LAY_KERNEL_NAME];
         const int64_t n = lay_panel_out(l, i ? l->n_panels - 1 : 0);
         lay_dnn_desc_destroy(&l->desc[i]);
-        LAY_TRY(lay_product_layout(l->dnn, dnnl_f32, GEMM_ROW_TILE, l->in, n, &l->desc[i], &kernel, err));
+        LAY_TRY(lay_product_layout(l->dnn, dnnl_f32, GEMM_ROW_TILE, l->in, n, &l->desc[i], kernel, err));
         if (!is_blocked(kernel))
             l->row_tile = GEMM_ROW_TILE;
     }

@@ -10,6 +10,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Version 3 cuts K of a one-row f32 product into other pieces than that of several rows when K is larger. */
+#if DNNL_VERSION_MAJOR >= 3
+#define LAY_DNN_ONE_ROW_IN 1024
+#else
+#define LAY_DNN_ONE_ROW_IN INT64_MAX
+#endif
+
 /* A memory descriptor: a struct by value in version 2, a handle in version 3. */
 struct lay_dnn_desc {
     dnnl_memory_desc_t md;

@@ -116,7 +116,7 @@ static enum lay_status prepare_rows(struct call *call, struct lay_err *err)
 static enum lay_status run_block(struct call *call, struct lay_err *err)
 {
     const struct lay_linear *l = call->l;
-    call->tile = l->row_tile ? l->row_tile : call->rows;
+    call->tile = l->row_tile ? l->row_tile : call->rows < l->rows_min ? l->rows_min : call->rows;
     for (int i = 0; i < 2; i++) {
         const struct lay_product key = {.type = dnnl_f32,
                                         .rows = call->tile,

@@ -2,6 +2,7 @@
 #include "engine/dnn/internal.h"
 
 #include <omp.h>
+#include <stdio.h>
 
 static size_t bucket_of(const struct lay_product *key)
 {
@@ -148,28 +149,44 @@ dnnl_status_t lay_product_run(const struct lay_product *product, dnnl_engine_t e
     return status;
 }
 
-enum lay_status lay_product_layout(struct lay_dnn *dnn, dnnl_data_type_t type, int64_t rows, int64_t in,
-                                   int64_t out, struct lay_dnn_desc *weights, const char **kernel,
-                                   struct lay_err *err)
+/* Asks oneDNN about a product without preparing it. chosen NULL if the layout is known. */
+static dnnl_status_t ask(struct lay_dnn *dnn, dnnl_data_type_t type, int64_t rows, int64_t in, int64_t out,
+                         const struct lay_dnn_desc *weights, struct lay_dnn_desc *chosen, char *kernel)
 {
-    struct lay_dnn_desc src = {0}, any = {0}, dst = {0};
+    struct lay_dnn_desc src = {0}, dst = {0};
     dnnl_primitive_desc_t pd = NULL;
     dnnl_status_t status = lay_dnn_desc_strided(&src, type, rows, in, in, 1);
     if (status == dnnl_success)
-        status = lay_dnn_desc_any(&any, type, in, out);
-    if (status == dnnl_success)
         status = lay_dnn_desc_strided(&dst, dnnl_f32, rows, out, out, 1);
-    const struct lay_dnn_matmul_args args = {&src, &any, NULL, &dst, false};
+    const struct lay_dnn_matmul_args args = {&src, weights, NULL, &dst, false};
     if (status == dnnl_success)
         status = lay_dnn_matmul_desc(&pd, dnn->engine, &args);
+    if (status == dnnl_success && chosen)
+        status = lay_dnn_matmul_weights(pd, chosen);
     if (status == dnnl_success)
-        status = lay_dnn_matmul_weights(pd, weights);
-    if (status == dnnl_success)
-        *kernel = lay_dnn_matmul_kernel(pd);
+        snprintf(kernel, LAY_KERNEL_NAME, "%s", lay_dnn_matmul_kernel(pd));
     if (pd)
         dnnl_primitive_desc_destroy(pd);
     lay_dnn_desc_destroy(&src);
-    lay_dnn_desc_destroy(&any);
     lay_dnn_desc_destroy(&dst);
+    return status;
+}
+
+enum lay_status lay_product_layout(struct lay_dnn *dnn, dnnl_data_type_t type, int64_t rows, int64_t in,
+                                   int64_t out, struct lay_dnn_desc *weights, char kernel[LAY_KERNEL_NAME],
+                                   struct lay_err *err)
+{
+    struct lay_dnn_desc any = {0};
+    dnnl_status_t status = lay_dnn_desc_any(&any, type, in, out);
+    if (status == dnnl_success)
+        status = ask(dnn, type, rows, in, out, &any, weights, kernel);
+    lay_dnn_desc_destroy(&any);
     return lay_dnn_check(status, "a product", err);
+}
+
+enum lay_status lay_product_kernel(struct lay_dnn *dnn, dnnl_data_type_t type, int64_t rows, int64_t in,
+                                   int64_t out, const struct lay_dnn_desc *weights,
+                                   char kernel[LAY_KERNEL_NAME], struct lay_err *err)
+{
+    return lay_dnn_check(ask(dnn, type, rows, in, out, weights, NULL, kernel), "a product", err);
 }

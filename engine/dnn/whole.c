@@ -53,28 +53,45 @@ static enum lay_status multiply(const struct lay_linear *l, const void *src, flo
     return LAY_OK;
 }
 
+/* Leaves at *src the rows as oneDNN takes them, padded to `all`. */
+static enum lay_status prepare_rows(const struct lay_linear *l, const float *x, int64_t rows, int64_t all,
+                                    const void **src, struct lay_err *err)
+{
+    const bool half = l->type == dnnl_bf16;
+    *src = x;
+    if (!half && all == rows)
+        return LAY_OK;
+    struct lay_scratch *scratch = &l->dnn->rows;
+    const size_t size = half ? sizeof(uint16_t) : sizeof(float);
+    LAY_TRY(lay_scratch_reserve(scratch, (size_t)(all * l->in) * size, "input rows", err));
+    *src = scratch->data;
+    if (half) {
+        round_rows(l, x, rows, (uint16_t *)(void *)scratch->data);
+        return LAY_OK;
+    }
+    const size_t used = (size_t)(rows * l->in) * size;
+    memcpy(scratch->data, x, used); /* f32 products have one part */
+    memset(scratch->data + used, 0, (size_t)(all * l->in) * size - used);
+    return LAY_OK;
+}
+
 static enum lay_status run_block(const struct lay_linear *l, const float *x, float *y, int64_t rows,
                                  bool accumulate, struct lay_err *err)
 {
     struct lay_dnn *dnn = l->dnn;
     const int64_t all = padded(l, rows);
-    const void *src = x;
-    float *dst = y;
-    if (l->type == dnnl_bf16) {
-        LAY_TRY(lay_scratch_reserve(&dnn->rows, (size_t)(all * l->in) * sizeof(uint16_t), "bf16 rows", err));
-        round_rows(l, x, rows, (uint16_t *)(void *)dnn->rows.data);
-        src = dnn->rows.data;
-    }
-    if (all > rows) { /* rows_min > 1 with bf16 only */
-        LAY_TRY(
-            lay_scratch_reserve(&dnn->result, (size_t)(all * l->out) * sizeof(float), "padded rows", err));
-        dst = (float *)(void *)dnn->result.data;
-        if (accumulate)
-            memcpy(dst, y, (size_t)(rows * l->out) * sizeof *y);
-    }
+    const void *src = NULL;
+    LAY_TRY(prepare_rows(l, x, rows, all, &src, err));
+    if (all == rows)
+        return multiply(l, src, y, rows, accumulate, err);
+    /* The padding takes part in no result. */
+    const size_t used = (size_t)(rows * l->out) * sizeof *y;
+    LAY_TRY(lay_scratch_reserve(&dnn->result, (size_t)(all * l->out) * sizeof *y, "padded rows", err));
+    float *dst = (float *)(void *)dnn->result.data;
+    if (accumulate)
+        memcpy(dst, y, used);
     LAY_TRY(multiply(l, src, dst, all, accumulate, err));
-    if (all > rows)
-        memcpy(y, dst, (size_t)(rows * l->out) * sizeof *y);
+    memcpy(y, dst, used);
     return LAY_OK;
 }
 
