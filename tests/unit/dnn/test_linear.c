@@ -1,6 +1,7 @@
 /* Linear layers against products in double precision, and their invariance: a row's bits depend on that row
  * alone, not on how many rows there are, where it stands or how many threads run. The whole program is run
  * again with oneDNN capped to smaller instruction sets. */
+#include "engine/base/mem.h"
 #include "engine/dnn/linear.h"
 
 #include <math.h>
@@ -282,6 +283,36 @@ static void a_row_does_not_depend_on_its_neighbours_or_on_threads(void **unused)
     lay_dnn_destroy(dnn);
 }
 
+static void every_failing_allocation_is_reported_and_leaks_nothing(void **unused)
+{
+    (void)unused;
+    struct lay_dnn *dnn = open_dnn();
+    enum { IN = 20, OUT = 300, ROWS = 3 };
+    double *w = calloc(IN * OUT, sizeof *w); /* f64, so that packing converts */
+    float *x = random_floats(ROWS * IN), *bias = random_floats(OUT), y[ROWS * OUT];
+    const struct lay_matrix part = {w, LAY_F64, OUT, IN, false};
+    struct lay_err err = {0};
+    enum lay_status status = LAY_ERR_MEMORY;
+    for (long n = 0; status != LAY_OK; n++) {
+        struct lay_linear *linear = NULL;
+        assert_true(n < 100);
+        lay_mem_fail_after(n);
+        status = lay_linear_create(dnn, LAY_BF16, &part, 1, bias, &linear, &err);
+        if (status == LAY_OK)
+            status = lay_linear_forward(linear, x, y, ROWS, false, &err);
+        lay_mem_fail_after(-1);
+        assert_true(status == LAY_OK || status == LAY_ERR_MEMORY);
+        assert_true(n > 0 || status == LAY_ERR_MEMORY);
+        lay_linear_destroy(linear);
+    }
+    for (int i = 0; i < ROWS * OUT; i++)
+        assert_true(y[i] == bias[i % OUT]);
+    lay_dnn_destroy(dnn);
+    free(w);
+    free(x);
+    free(bias);
+}
+
 static void no_rows_are_no_work(void **unused)
 {
     (void)unused;
@@ -374,6 +405,7 @@ int main(void)
         cmocka_unit_test(every_stored_form_packs_to_the_same_layer),
         cmocka_unit_test(aligned_parts_read_in_place_give_the_same_bits_as_converted_ones),
         cmocka_unit_test(a_row_does_not_depend_on_its_neighbours_or_on_threads),
+        cmocka_unit_test(every_failing_allocation_is_reported_and_leaks_nothing),
         cmocka_unit_test(no_rows_are_no_work),
         cmocka_unit_test(more_shapes_than_are_kept_still_work),
         cmocka_unit_test(names_are_given_for_the_manifest),
