@@ -107,5 +107,6 @@ enum lay_status lay_linear_run_panels(const struct lay_linear *l, const float *x
 void lay_round_bf16(const float *x, uint16_t *dst, int64_t n);
 void lay_round_f32(const float *x, float *dst, int64_t n);
 void lay_widen_bf16(const uint16_t *x, float *dst, int64_t n);
+void lay_widen_f16(const uint16_t *x, float *dst, int64_t n);
 
 #endif

@@ -20,7 +20,11 @@ static void convert_row(const struct lay_matrix *part, int64_t row, float *dst)
     const size_t size = lay_dtype_size(part->dtype);
     const char *data = part->data;
     if (!part->transposed) {
-        lay_to_f32(part->dtype, data + (size_t)(row * part->cols) * size, dst, (size_t)part->cols);
+        const void *source = data + (size_t)(row * part->cols) * size;
+        if (part->dtype == LAY_F16 && (uintptr_t)source % size == 0)
+            lay_widen_f16(source, dst, part->cols); /* the usual form of published LLMs: worth being fast */
+        else
+            lay_to_f32(part->dtype, source, dst, (size_t)part->cols);
         return;
     }
     for (int64_t c = 0; c < part->cols; c++)

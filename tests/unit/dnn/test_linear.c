@@ -2,6 +2,7 @@
  * alone, not on how many rows there are, where it stands or how many threads run. The whole program is run
  * again with oneDNN capped to smaller instruction sets. */
 #include "engine/base/mem.h"
+#include "engine/dnn/internal.h"
 #include "engine/dnn/linear.h"
 
 #include <math.h>
@@ -125,21 +126,21 @@ static void products_agree_with_double_precision(void **unused)
     lay_dnn_destroy(dnn);
 }
 
-/* Stores f32 numbers as dtype at an odd address and reads back what they have become. */
-static void *store(enum lay_dtype dtype, const float *x, float *kept, int64_t n)
+/* Stores f32 numbers as dtype, `shift` bytes off alignment, and reads back what they have become. */
+static char *store(enum lay_dtype dtype, const float *x, float *kept, int64_t n, size_t shift)
 {
     const size_t size = lay_dtype_size(dtype);
     char *bytes = malloc((size_t)n * size + 1);
     for (int64_t i = 0; i < n; i++) {
         if (dtype == LAY_F64) {
             const double wide = x[i];
-            memcpy(bytes + 1 + (size_t)i * size, &wide, size);
+            memcpy(bytes + shift + (size_t)i * size, &wide, size);
         } else {
             char element[8];
             lay_from_f32(dtype, &x[i], element, 1);
-            memcpy(bytes + 1 + (size_t)i * size, element, size);
+            memcpy(bytes + shift + (size_t)i * size, element, size);
         }
-        lay_to_f32(dtype, bytes + 1 + (size_t)i * size, &kept[i], 1);
+        lay_to_f32(dtype, bytes + shift + (size_t)i * size, &kept[i], 1);
     }
     return bytes;
 }
@@ -162,11 +163,11 @@ static void every_stored_form_packs_to_the_same_layer(void **unused)
         for (int p = 0; p < 3; p++) {
             const int64_t n = sizes[p] * IN;
             float *values = random_floats(n), *kept = malloc((size_t)n * sizeof *kept);
-            bytes[p] = store(dtype, values, kept, n);
+            bytes[p] = store(dtype, values, kept, n, p & 1);
             for (int64_t r = 0; r < sizes[p]; r++)
                 for (int64_t c = 0; c < IN; c++)
                     w[(first + r) * IN + c] = kept[transposed ? c * sizes[p] + r : r * IN + c];
-            parts[p] = (struct lay_matrix){bytes[p] + 1, dtype, sizes[p], IN, transposed};
+            parts[p] = (struct lay_matrix){bytes[p] + (p & 1), dtype, sizes[p], IN, transposed};
             first += sizes[p];
             free(values);
             free(kept);
@@ -213,6 +214,23 @@ static void aligned_parts_read_in_place_give_the_same_bits_as_converted_ones(voi
     free(half);
     free(wide);
     lay_dnn_destroy(dnn);
+}
+
+static void every_f16_widens_exactly(void **unused)
+{
+    (void)unused;
+    enum { N = 1 << 16 };
+    uint16_t *half = malloc(N * sizeof *half);
+    float *wide = malloc(N * sizeof *wide);
+    for (int i = 0; i < N; i++)
+        half[i] = (uint16_t)i;
+    lay_widen_f16(half, wide, N);
+    for (int i = 0; i < N; i++) {
+        const float exact = lay_f16_to_f32((uint16_t)i);
+        assert_memory_equal(&wide[i], &exact, sizeof exact);
+    }
+    free(half);
+    free(wide);
 }
 
 /* Runs every row count with every number of threads (with one of them each, when there are many row counts)
@@ -404,6 +422,7 @@ int main(void)
         cmocka_unit_test(products_agree_with_double_precision),
         cmocka_unit_test(every_stored_form_packs_to_the_same_layer),
         cmocka_unit_test(aligned_parts_read_in_place_give_the_same_bits_as_converted_ones),
+        cmocka_unit_test(every_f16_widens_exactly),
         cmocka_unit_test(a_row_does_not_depend_on_its_neighbours_or_on_threads),
         cmocka_unit_test(every_failing_allocation_is_reported_and_leaks_nothing),
         cmocka_unit_test(no_rows_are_no_work),
