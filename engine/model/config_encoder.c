@@ -174,6 +174,9 @@ static enum lay_status read_encoder(const struct lay_config_source *s, struct la
     LAY_TRY(lay_config_refuse_unimplemented(s, err));
     LAY_TRY(lay_config_dim(s, "vocab_size", &c->vocab_size, err));
     LAY_TRY(encoder_families[family].read(s, c, err));
+    if (c->head_dim > LAY_MAX_HEAD_DIM)
+        return lay_fail(err, LAY_ERR_INPUT, "%s: heads of %lld are not supported, at most %d", s->where,
+                        (long long)c->head_dim, LAY_MAX_HEAD_DIM);
     if (c->num_attention_heads > LAY_CONFIG_DIM_MAX / c->head_dim)
         return lay_fail(err, LAY_ERR_INPUT, "%s: attention heads × head size is absurdly large", s->where);
     LAY_TRY(lay_config_id(s, "pad_token_id", &c->pad_id, err));

@@ -121,6 +121,9 @@ static enum lay_status read_heads(const struct lay_config_source *s, struct lay_
     if (c->head_dim % 2)
         return lay_fail(err, LAY_ERR_INPUT, "%s: head_dim %lld is odd; rotary embeddings need pairs",
                         s->where, (long long)c->head_dim);
+    if (c->head_dim > LAY_MAX_HEAD_DIM)
+        return lay_fail(err, LAY_ERR_INPUT, "%s: heads of %lld are not supported, at most %d", s->where,
+                        (long long)c->head_dim, LAY_MAX_HEAD_DIM);
     if (c->num_attention_heads > LAY_CONFIG_DIM_MAX / c->head_dim)
         return lay_fail(err, LAY_ERR_INPUT, "%s: num_attention_heads × head_dim is absurdly large", s->where);
     return LAY_OK;
