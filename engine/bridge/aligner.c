@@ -9,6 +9,7 @@
 #include "engine/bridge/method.h"
 
 #include "engine/base/mem.h"
+#include "engine/base/profile.h"
 #include "engine/nn/fuse.h"
 #include "engine/nn/kernels.h"
 
@@ -57,8 +58,11 @@ enum lay_status lay_aligner_states(struct lay_aligner *a, float *const *hidden, 
         a->fused[j] = hidden[a->encoder_layers[j]];
     float *r_key = a->r.data, *r_value = a->r.data + rows * a->d;
     lay_fuse_layers(a->fused, a->m, a->fc1 + 2 * i * a->m, a->fc1_bias + 2 * i, r_key, r_value, rows * a->d);
+    lay_profile_lap(LAY_OP_FUSE);
     LAY_TRY(project(a, r_key, rows, keys, err));
-    return project(a, r_value, rows, values, err);
+    LAY_TRY(project(a, r_value, rows, values, err));
+    lay_profile_lap(LAY_OP_MAPPING);
+    return LAY_OK;
 }
 
 /* --- loading

@@ -1,6 +1,7 @@
 #include "engine/bridge/method.h"
 
 #include "engine/base/mem.h"
+#include "engine/base/profile.h"
 
 #include <string.h>
 
@@ -91,13 +92,18 @@ enum lay_status lay_bridge_soft_prompt(struct lay_bridge *b, float *const *hidde
                                        struct lay_err *err)
 {
     const float *encoded = hidden[b->last];
-    if (!b->linear2)
-        return lay_linear_forward(b->linear1, encoded, out, rows, false, err);
+    if (!b->linear2) {
+        LAY_TRY(lay_linear_forward(b->linear1, encoded, out, rows, false, err));
+        lay_profile_lap(LAY_OP_MAPPING);
+        return LAY_OK;
+    }
     const int64_t inner = lay_linear_out(b->linear1);
     LAY_TRY(lay_work_reserve(&b->inner, rows, inner, err));
     LAY_TRY(lay_linear_forward(b->linear1, encoded, b->inner.data, rows, false, err));
     lay_activate(b->activation, b->inner.data, rows, inner);
-    return lay_linear_forward(b->linear2, b->inner.data, out, rows, false, err);
+    LAY_TRY(lay_linear_forward(b->linear2, b->inner.data, out, rows, false, err));
+    lay_profile_lap(LAY_OP_MAPPING);
+    return LAY_OK;
 }
 
 const float *lay_bridge_boundary(const struct lay_bridge *bridge)

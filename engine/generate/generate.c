@@ -1,6 +1,7 @@
 #include "engine/generate/generate.h"
 
 #include "engine/base/mem.h"
+#include "engine/base/profile.h"
 
 #include <assert.h>
 #include <math.h>
@@ -8,10 +9,6 @@
 #include <string.h>
 #include <time.h>
 
-/* Rows of one pass through the LLM beyond the decoding ones, and through the encoder: enough for the products
- * to run at full speed, small enough that activations stay in cache and a step stays short. */
-#define STEP_PREFILL_ROWS 512
-#define ENCODER_ROWS 512
 #define LOGIT_ROWS 64
 
 const char *lay_ended_name(enum lay_ended ended)
@@ -121,7 +118,7 @@ static enum lay_status scheduler_create(struct scheduler *s, struct lay_err *err
     const struct lay_llm_config *config = lay_llm_config(s->models->llm);
     const struct lay_kv_shape shape = lay_llm_kv_shape(s->models->llm);
     const size_t batch = (size_t)s->options->batch_size;
-    s->max_rows = STEP_PREFILL_ROWS + s->options->batch_size;
+    s->max_rows = LAY_STEP_PREFILL_ROWS + s->options->batch_size;
     s->order = lay_alloc(s->count, sizeof *s->order);
     s->live = lay_alloc(batch, sizeof *s->live);
     s->spans = lay_alloc(batch, sizeof *s->spans);
@@ -168,7 +165,7 @@ static enum lay_status admit(struct scheduler *s, struct lay_err *err)
     while (s->next < s->count && s->n_live + n < s->options->batch_size && n < MOST) {
         const struct lay_prompt_ids *ids = &s->ids[s->order[s->next]];
         const int64_t needed = pages_of(s->models, ids, s->options->max_new_tokens);
-        if (pages + needed > s->pool->n_free || (n > 0 && rows + ids->padded_source > ENCODER_ROWS))
+        if (pages + needed > s->pool->n_free || (n > 0 && rows + ids->padded_source > LAY_STEP_ENCODER_ROWS))
             break;
         struct live *live = &s->live[s->n_live + n];
         *live = (struct live){.request = s->order[s->next]};
@@ -203,7 +200,7 @@ static enum lay_status admit(struct scheduler *s, struct lay_err *err)
 static enum lay_status fill_step(struct scheduler *s, int64_t *n_spans, int64_t *n_rows, struct lay_err *err)
 {
     const int64_t hidden_size = lay_llm_config(s->models->llm)->hidden_size;
-    int64_t rows = 0, prefill = STEP_PREFILL_ROWS;
+    int64_t rows = 0, prefill = LAY_STEP_PREFILL_ROWS;
     *n_spans = 0;
     for (int64_t i = 0; i < s->n_live; i++) {
         struct live *live = &s->live[i];
@@ -248,6 +245,8 @@ static bool accept(const struct scheduler *s, struct live *live, const float *lo
 {
     const struct lay_llm_config *config = lay_llm_config(s->models->llm);
     const int32_t id = lay_argmax(logits, config->vocab_size);
+    if (s->options->logits)
+        s->options->logits(s->options->context, live->request, live->n_ids, logits);
     *generation = (struct lay_generation){
         .request = live->request, .ids = live->ids, .n_ids = live->n_ids, .ended = LAY_ENDED_EOS};
     if (isnan(logits[id])) {
@@ -263,6 +262,8 @@ static bool accept(const struct scheduler *s, struct live *live, const float *lo
     if (s->options->stopped && s->options->stopped(s->options->context, live->ids, live->n_ids))
         return true;
     generation->ended = LAY_ENDED_LENGTH;
+    if (s->options->ends && live->n_ids >= (size_t)s->options->ends[live->request])
+        return true;
     return live->n_ids == (size_t)s->options->max_new_tokens;
 }
 
@@ -315,8 +316,23 @@ static void publish(struct scheduler *s)
         total->steps += s->stats.steps;
         total->encoder_seconds += s->stats.encoder_seconds;
         total->llm_seconds += s->stats.llm_seconds;
+        total->pure_decode_tokens += s->stats.pure_decode_tokens;
+        total->pure_decode_steps += s->stats.pure_decode_steps;
+        total->pure_decode_seconds += s->stats.pure_decode_seconds;
     }
     s->stats = (struct lay_generate_stats){0};
+}
+
+static void count_step(struct scheduler *s, double seconds)
+{
+    s->stats.steps++;
+    s->stats.llm_seconds += seconds;
+    lay_profile_lap(LAY_OP_SCHEDULE);
+    if (s->stats.prefill_tokens > 0)
+        return;
+    s->stats.pure_decode_steps++;
+    s->stats.pure_decode_tokens += s->stats.decode_tokens;
+    s->stats.pure_decode_seconds += seconds;
 }
 
 static enum lay_status step(struct scheduler *s, struct lay_err *err)
@@ -325,11 +341,11 @@ static enum lay_status step(struct scheduler *s, struct lay_err *err)
     LAY_TRY(admit(s, err));
     const double start = now();
     LAY_TRY(fill_step(s, &n_spans, &n_rows, err));
+    lay_profile_phase(s->stats.prefill_tokens > 0 ? LAY_PHASE_PREFILL : LAY_PHASE_DECODE);
     const struct lay_llm_adapter *adapter = s->models->bridge ? lay_bridge_adapter(s->models->bridge) : NULL;
     LAY_TRY(lay_llm_forward(s->models->llm, s->pool, s->spans, n_spans, adapter, s->x, NULL, err));
     const enum lay_status status = finish_step(s, err);
-    s->stats.llm_seconds += now() - start;
-    s->stats.steps++;
+    count_step(s, now() - start);
     publish(s);
     drop_ended(s);
     return status;

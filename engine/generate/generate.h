@@ -12,6 +12,11 @@
 
 #include <signal.h>
 
+/* Prompt rows in one pass of the LLM, and tokens in one pass of the encoder, at most: enough for the products
+ * to run at full speed, small enough that activations stay in cache and a step stays short. */
+#define LAY_STEP_PREFILL_ROWS 512
+#define LAY_STEP_ENCODER_ROWS 512
+
 struct lay_generation {
     size_t request;
     const int32_t *ids; /* new tokens without the eos */
@@ -33,6 +38,12 @@ struct lay_generate_options {
     int (*done)(void *context, const struct lay_generation *generation);
     void *context;
     struct lay_generate_stats *stats; /* may be NULL */
+    /* Benchmarks: request i ends after ends[i] ≤ max_new_tokens tokens, which the scheduler does not know in
+     * advance, as with real answers; NULL: none. */
+    const int64_t *ends;
+    /* Comparisons: hears the logits [vocab_size] that new token `index` of a request is taken from; may be
+     * NULL. */
+    void (*logits)(void *context, size_t request, size_t index, const float *logits);
 };
 
 /* Bytes of pages that one request needs at most. */

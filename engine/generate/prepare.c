@@ -1,6 +1,7 @@
 #include "engine/generate/prepare.h"
 
 #include "engine/base/mem.h"
+#include "engine/base/profile.h"
 
 #include <assert.h>
 #include <string.h>
@@ -86,7 +87,9 @@ static enum lay_status encode(struct encoded *e, const struct lay_models *models
     }
     const struct lay_encoder_batch batch = {
         .ids = e->ids, .lengths = e->lengths, .valid = e->valid, .n_seqs = n};
+    lay_profile_phase(LAY_PHASE_ENCODER);
     LAY_TRY(lay_encoder_forward(models->encoder, &batch, e->hidden, err));
+    lay_profile_phase(LAY_PHASE_ALIGNER);
     if (reads_soft_prompt(models))
         LAY_TRY(lay_bridge_soft_prompt(models->bridge, e->hidden, e->rows, e->soft_prompt, err));
     return LAY_OK;

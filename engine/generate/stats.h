@@ -4,10 +4,13 @@
 
 #include <stdint.h>
 
-/* Seconds are wall time of the calling thread. Added to, never reset. */
+/* Seconds are wall time of the calling thread. Added to, never reset. encoder_seconds covers encoder and
+ * bridge. Steps without a prompt row are counted once more by themselves: pure_… */
 struct lay_generate_stats {
     int64_t encoder_tokens, prefill_tokens, decode_tokens, steps;
     double encoder_seconds, llm_seconds;
+    int64_t pure_decode_tokens, pure_decode_steps;
+    double pure_decode_seconds;
 };
 
 #endif

@@ -1,6 +1,7 @@
 #include "engine/model/encoder_family.h"
 
 #include "engine/base/mem.h"
+#include "engine/base/profile.h"
 
 #include <string.h>
 
@@ -130,6 +131,7 @@ enum lay_status lay_encoder_forward(struct lay_encoder *e, const struct lay_enco
     float *x = e->x.data;
 
     LAY_TRY(e->family->embed(e, batch, rows, x, err));
+    lay_profile_lap(LAY_OP_EMBEDDING);
     for (int64_t i = 0; i < layers; i++) {
         if (hidden[i])
             memcpy(hidden[i], x, bytes);
@@ -139,6 +141,7 @@ enum lay_status lay_encoder_forward(struct lay_encoder *e, const struct lay_enco
         return LAY_OK;
     if (e->family->finish)
         e->family->finish(e, rows, x);
+    lay_profile_lap(LAY_OP_NORM);
     memcpy(hidden[layers], x, bytes);
     return LAY_OK;
 }

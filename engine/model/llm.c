@@ -2,6 +2,7 @@
 #include "engine/model/llm_state.h"
 
 #include "engine/base/mem.h"
+#include "engine/base/profile.h"
 
 #include <math.h>
 
@@ -77,25 +78,36 @@ static enum lay_status decoder_layer(const struct step *s, int64_t layer, float 
     float *h = m->h.data, *q = m->q.data, *k = m->k.data, *attn = m->attn.data;
 
     lay_rms_norm(x, w->attn_norm, h, rows, c->hidden_size, c->rms_norm_eps);
+    lay_profile_lap(LAY_OP_NORM);
     LAY_TRY(lay_linear_forward(w->q, h, q, rows, false, err));
     LAY_TRY(lay_linear_forward(w->k, h, k, rows, false, err));
     LAY_TRY(lay_linear_forward(w->v, h, m->v.data, rows, false, err));
+    lay_profile_lap(LAY_OP_QKV);
     lay_rope(q, rows, q_width, heads, c->head_dim, m->positions, m->inv_freq);
     lay_rope(k, rows, kv_width, kv_heads, c->head_dim, m->positions, m->inv_freq);
+    lay_profile_lap(LAY_OP_ROPE);
     write_keys_and_values(s, layer);
+    lay_profile_lap(LAY_OP_KV_WRITE);
     lay_attention_paged(s->pool, layer, m->causal, s->n_spans, q, q_width, heads, scale, true,
                         c->sliding_window, attn);
+    lay_profile_lap(LAY_OP_ATTENTION);
     if (has_gate(s, layer)) {
         LAY_TRY(tap_projected(s, "attn_base_out", layer, err));
         adapter_attention(s, layer, scale);
+        lay_profile_lap(LAY_OP_ADAPTER_ATTENTION);
     }
     LAY_TRY(tap_projected(s, "attn_out", layer, err));
     LAY_TRY(lay_linear_forward(w->o, attn, x, rows, true, err));
+    lay_profile_lap(LAY_OP_ATTN_OUT);
 
     lay_rms_norm(x, w->mlp_norm, h, rows, c->hidden_size, c->rms_norm_eps);
+    lay_profile_lap(LAY_OP_NORM);
     LAY_TRY(lay_linear_forward(w->gate_up, h, m->gate_up.data, rows, false, err));
+    lay_profile_lap(LAY_OP_MLP_IN);
     lay_activate_gated(LAY_SILU, m->gate_up.data, m->act.data, rows, c->intermediate_size);
+    lay_profile_lap(LAY_OP_ACTIVATION);
     LAY_TRY(lay_linear_forward(w->down, m->act.data, x, rows, true, err));
+    lay_profile_lap(LAY_OP_MLP_OUT);
     if (s->taps)
         tap(s, "out", layer, x);
     return LAY_OK;
@@ -161,6 +173,7 @@ enum lay_status lay_llm_forward(struct lay_llm *llm, struct lay_kv_pool *pool,
     for (int64_t layer = 0; layer < c->num_hidden_layers; layer++)
         LAY_TRY(decoder_layer(&step, layer, x, err));
     lay_rms_norm(x, llm->norm, x, step.rows, c->hidden_size, c->rms_norm_eps);
+    lay_profile_lap(LAY_OP_NORM);
     for (int64_t i = 0; i < n_spans; i++)
         spans[i].kv->n_tokens += spans[i].n_rows;
     return LAY_OK;
@@ -169,13 +182,17 @@ enum lay_status lay_llm_forward(struct lay_llm *llm, struct lay_kv_pool *pool,
 enum lay_status lay_llm_logits(struct lay_llm *llm, const float *x, int64_t rows, float *logits,
                                struct lay_err *err)
 {
-    return lay_linear_forward(llm->head, x, logits, rows, false, err);
+    LAY_TRY(lay_linear_forward(llm->head, x, logits, rows, false, err));
+    lay_profile_lap(LAY_OP_HEAD);
+    return LAY_OK;
 }
 
 enum lay_status lay_llm_embed(const struct lay_llm *llm, const int32_t *ids, int64_t n, float *out,
                               struct lay_err *err)
 {
-    return lay_embedding_lookup(&llm->embed_tokens, ids, n, 1.0f, out, err);
+    LAY_TRY(lay_embedding_lookup(&llm->embed_tokens, ids, n, 1.0f, out, err));
+    lay_profile_lap(LAY_OP_EMBEDDING);
+    return LAY_OK;
 }
 
 enum lay_status lay_llm_write_adapter(struct lay_llm *llm, struct lay_kv_pool *pool, int64_t layer,
@@ -188,6 +205,8 @@ enum lay_status lay_llm_write_adapter(struct lay_llm *llm, struct lay_kv_pool *p
     LAY_TRY(lay_work_reserve(&llm->v, rows, width, err));
     LAY_TRY(lay_linear_forward(w->k, keys, llm->k.data, rows, false, err));
     LAY_TRY(lay_linear_forward(w->v, values, llm->v.data, rows, false, err));
+    lay_profile_lap(LAY_OP_QKV);
     lay_kv_write(pool, adapter, layer, first, rows, llm->k.data, width, llm->v.data, width);
+    lay_profile_lap(LAY_OP_KV_WRITE);
     return LAY_OK;
 }

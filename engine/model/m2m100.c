@@ -5,6 +5,7 @@
 #include "engine/model/encoder_family.h"
 
 #include "engine/base/mem.h"
+#include "engine/base/profile.h"
 #include "engine/nn/kernels.h"
 
 #include <math.h>
@@ -83,15 +84,24 @@ static enum lay_status block(struct lay_encoder *e, int64_t i, const struct lay_
     float *h = e->h.data;
 
     lay_layer_norm(x, b->attn_norm, b->attn_norm_bias, h, rows, c->hidden_size, c->norm_eps);
+    lay_profile_lap(LAY_OP_NORM);
     LAY_TRY(lay_linear_forward(b->qkv, h, e->qkv.data, rows, false, err));
+    lay_profile_lap(LAY_OP_QKV);
     lay_attention_encoder(e->qkv.data, batch->lengths, batch->valid, batch->n_seqs, c->num_attention_heads,
                           c->head_dim, scale, NULL, 0, e->attn.data);
+    lay_profile_lap(LAY_OP_ATTENTION);
     LAY_TRY(lay_linear_forward(b->attn_out, e->attn.data, x, rows, true, err));
+    lay_profile_lap(LAY_OP_ATTN_OUT);
 
     lay_layer_norm(x, b->ffn_norm, b->ffn_norm_bias, h, rows, c->hidden_size, c->norm_eps);
+    lay_profile_lap(LAY_OP_NORM);
     LAY_TRY(lay_linear_forward(b->ffn_in, h, e->ffn.data, rows, false, err));
+    lay_profile_lap(LAY_OP_MLP_IN);
     lay_activate(c->activation, e->ffn.data, rows, c->intermediate_size);
-    return lay_linear_forward(b->ffn_out, e->ffn.data, x, rows, true, err);
+    lay_profile_lap(LAY_OP_ACTIVATION);
+    LAY_TRY(lay_linear_forward(b->ffn_out, e->ffn.data, x, rows, true, err));
+    lay_profile_lap(LAY_OP_MLP_OUT);
+    return LAY_OK;
 }
 
 static void finish(struct lay_encoder *e, int64_t rows, float *x)

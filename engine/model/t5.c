@@ -6,6 +6,7 @@
 #include "engine/model/encoder_family.h"
 
 #include "engine/base/mem.h"
+#include "engine/base/profile.h"
 #include "engine/nn/kernels.h"
 
 #include <math.h>
@@ -127,18 +128,27 @@ static enum lay_status block(struct lay_encoder *e, int64_t i, const struct lay_
 
     LAY_TRY(bias_by_distance(e, biased, longest(batch), err));
     lay_rms_norm(x, b->attn_norm, h, rows, c->hidden_size, c->norm_eps);
+    lay_profile_lap(LAY_OP_NORM);
     LAY_TRY(lay_linear_forward(b->qkv, h, e->qkv.data, rows, false, err));
+    lay_profile_lap(LAY_OP_QKV);
     lay_attention_encoder(e->qkv.data, batch->lengths, batch->valid, batch->n_seqs, c->num_attention_heads,
                           c->head_dim, 1.0f, biased->bias_table, biased->bias_span, e->attn.data);
+    lay_profile_lap(LAY_OP_ATTENTION);
     LAY_TRY(lay_linear_forward(b->attn_out, e->attn.data, x, rows, true, err));
+    lay_profile_lap(LAY_OP_ATTN_OUT);
 
     lay_rms_norm(x, b->ffn_norm, h, rows, c->hidden_size, c->norm_eps);
+    lay_profile_lap(LAY_OP_NORM);
     LAY_TRY(lay_linear_forward(b->ffn_in, h, ffn, rows, false, err));
+    lay_profile_lap(LAY_OP_MLP_IN);
     if (c->gated)
         lay_activate_gated(c->activation, ffn, e->act.data, rows, c->intermediate_size);
     else
         lay_activate(c->activation, ffn, rows, c->intermediate_size);
-    return lay_linear_forward(b->ffn_out, c->gated ? e->act.data : ffn, x, rows, true, err);
+    lay_profile_lap(LAY_OP_ACTIVATION);
+    LAY_TRY(lay_linear_forward(b->ffn_out, c->gated ? e->act.data : ffn, x, rows, true, err));
+    lay_profile_lap(LAY_OP_MLP_OUT);
+    return LAY_OK;
 }
 
 static void finish(struct lay_encoder *e, int64_t rows, float *x)

@@ -8,6 +8,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 struct lay_checkpoint {
     char *path;
@@ -15,6 +16,9 @@ struct lay_checkpoint {
     struct lay_shard_list shards;
     struct lay_file_map *maps; /* one per shard */
     struct lay_tensor_list tensors;
+    struct lay_tensor_maker maker; /* of lay_checkpoint_make */
+    void *made;                    /* one mapping of all its data */
+    size_t made_bytes;
 };
 
 static bool starts_with(const unsigned char *data, size_t size, const char *magic, size_t length)
@@ -129,11 +133,77 @@ enum lay_status lay_checkpoint_open(const char *path, struct lay_checkpoint **ch
     return status;
 }
 
+/* --- tensors that are made --- */
+
+enum { MADE_ALIGNMENT = 4096 }; /* pages of one tensor hold nothing of another */
+
+/* Pages come when they are first written, so the mapping costs nothing yet. */
+static enum lay_status map_made(struct lay_checkpoint *checkpoint, size_t bytes, struct lay_err *err)
+{
+    void *memory = mmap(NULL, bytes ? bytes : 1, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory == MAP_FAILED)
+        return lay_no_memory(err, checkpoint->path);
+    checkpoint->made = memory;
+    checkpoint->made_bytes = bytes ? bytes : 1;
+    return LAY_OK;
+}
+
+static enum lay_status make_list(struct lay_checkpoint *checkpoint, const struct lay_tensor *tensors,
+                                 size_t count, struct lay_err *err)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct lay_tensor tensor = tensors[i];
+        tensor.file = checkpoint->path;
+        tensor.maker = &checkpoint->maker;
+        LAY_TRY(lay_tensor_measure(&tensor, checkpoint->path, tensor.name, err));
+        LAY_TRY(lay_tensor_list_add(&checkpoint->tensors, &tensor, tensor.name, strlen(tensor.name), err));
+        if (!lay_add_size(bytes, tensor.bytes, &bytes) || !lay_add_size(bytes, MADE_ALIGNMENT - 1, &bytes))
+            return lay_no_memory(err, checkpoint->path);
+        bytes -= bytes % MADE_ALIGNMENT;
+    }
+    LAY_TRY(map_made(checkpoint, bytes, err));
+    char *at = checkpoint->made;
+    for (size_t i = 0; i < checkpoint->tensors.count; i++) {
+        struct lay_tensor *tensor = &checkpoint->tensors.items[i];
+        tensor->data = at;
+        at += (tensor->bytes + MADE_ALIGNMENT - 1) / MADE_ALIGNMENT * MADE_ALIGNMENT;
+    }
+    return sort_and_check(checkpoint, err);
+}
+
+enum lay_status lay_checkpoint_make(const char *name, const struct lay_tensor *tensors, size_t count,
+                                    const struct lay_tensor_maker *maker, struct lay_checkpoint **checkpoint,
+                                    struct lay_err *err)
+{
+    struct lay_checkpoint *made = lay_alloc(1, sizeof *made);
+    *checkpoint = NULL;
+    if (!made) {
+        maker->destroy(maker->context);
+        return lay_no_memory(err, "a checkpoint");
+    }
+    made->maker = *maker;
+    strcpy(made->format, "made");
+    made->path = lay_strdup(name);
+    const enum lay_status status =
+        made->path ? make_list(made, tensors, count, err) : lay_no_memory(err, "a path");
+    if (status != LAY_OK)
+        lay_checkpoint_close(made);
+    else
+        *checkpoint = made;
+    return status;
+}
+
 void lay_checkpoint_close(struct lay_checkpoint *checkpoint)
 {
     if (!checkpoint)
         return;
     lay_tensor_list_free(&checkpoint->tensors);
+    if (checkpoint->made)
+        (void)munmap(checkpoint->made, checkpoint->made_bytes);
+    if (checkpoint->maker.destroy)
+        checkpoint->maker.destroy(checkpoint->maker.context);
     for (size_t i = 0; checkpoint->maps && i < checkpoint->shards.count; i++)
         lay_file_unmap(&checkpoint->maps[i]);
     lay_free(checkpoint->maps);

@@ -17,6 +17,17 @@
 
 #define LAY_TENSOR_MAX_RANK 8
 
+/* Makes the data of tensors that no file holds (random weights, engine/shape/random_checkpoint.h). */
+struct lay_tensor;
+struct lay_tensor_maker {
+    /* Fills tensor->data, which are zeros; called when the tensor is first read. */
+    void (*make)(void *context, const struct lay_tensor *tensor);
+    /* False: the data are given back once they are packed, and are zeros from then on. */
+    bool (*keeps)(void *context, const struct lay_tensor *tensor);
+    void (*destroy)(void *context); /* with the checkpoint */
+    void *context;
+};
+
 /* One stored tensor. Lives as long as its checkpoint. Data are C-contiguous, little-endian, possibly
  * unaligned; a torch tensor with other strides is refused unless it is a transposed matrix view, for which
  * `transposed` is set: data then hold [shape[1], shape[0]]. */
@@ -30,12 +41,19 @@ struct lay_tensor {
     size_t bytes;
     const void *data;
     bool transposed;
+    const struct lay_tensor_maker *maker; /* NULL: the data are there */
 };
 
 struct lay_checkpoint;
 
 /* `path` is a file or a directory. Returns; free with lay_checkpoint_close. */
 enum lay_status lay_checkpoint_open(const char *path, struct lay_checkpoint **checkpoint,
+                                    struct lay_err *err);
+/* A checkpoint of tensors that are made: `tensors` say name, dtype, rank and shape. Memory is taken tensor by
+ * tensor as they are read. `name` stands for the file in messages. Takes the maker's context, also on
+ * failure. */
+enum lay_status lay_checkpoint_make(const char *name, const struct lay_tensor *tensors, size_t count,
+                                    const struct lay_tensor_maker *maker, struct lay_checkpoint **checkpoint,
                                     struct lay_err *err);
 void lay_checkpoint_close(struct lay_checkpoint *checkpoint); /* accepts NULL */
 
@@ -56,7 +74,8 @@ enum lay_status lay_tensor_to_f32(const struct lay_tensor *tensor, float *dst, s
 /* "[2048, 512]" into text; returns text. */
 const char *lay_tensor_shape_text(const struct lay_tensor *tensor, char *text, size_t size);
 
-/* Tells the kernel that the pages of this tensor's data are no longer needed (they stay readable). */
+/* Tells the kernel that the pages of this tensor's data are no longer needed. Those of a file stay readable,
+ * those of a maker only if it keeps them. */
 void lay_tensor_drop_pages(const struct lay_tensor *tensor);
 
 #endif

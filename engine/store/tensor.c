@@ -95,6 +95,8 @@ const char *lay_tensor_shape_text(const struct lay_tensor *tensor, char *text, s
 
 void lay_tensor_drop_pages(const struct lay_tensor *tensor)
 {
+    if (tensor->maker && tensor->maker->keeps(tensor->maker->context, tensor))
+        return;
     /* Pages that the tensor shares with a neighbour stay. */
     const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
     const uintptr_t begin = ((uintptr_t)tensor->data + page - 1) / page * page;

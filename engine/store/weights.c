@@ -133,6 +133,8 @@ static enum lay_status read_once(struct lay_weights *weights, const char *name,
     const size_t at = reading_position(weights, name, &there);
     if (there)
         return LAY_OK;
+    if (tensor->maker)
+        tensor->maker->make(tensor->maker->context, tensor);
     LAY_TRY(lay_tensor_scan(tensor, true, &reading.hash, err));
     reading.name = lay_strdup(name);
     if (!reading.name ||
