@@ -1,7 +1,7 @@
 /* layeval inspect: what a weight file or model directory holds. */
 #include "harness/command.h"
 
-#include "harness/inspect.h"
+#include "harness/inspect/inspect.h"
 #include "harness/options.h"
 
 #include <stdio.h>

@@ -7,8 +7,8 @@
 #include "engine/model/config.h"
 #include "engine/shape/model_write.h"
 #include "harness/options.h"
-#include "harness/progress.h"
-#include "harness/signals.h"
+#include "harness/run/progress.h"
+#include "harness/run/signals.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -146,8 +146,8 @@ static void print_summary(const struct arguments *args, const struct lay_shape_t
     size_t parameters = 0;
     for (size_t i = 0; i < tensors->count; i++)
         parameters += tensors->items[i].count;
-    printf("%s: %s, %zu tensors, %.1f M parameters in %s, seed %lld (random weights)\n", args->out,
-           args->shape, tensors->count, (double)parameters / 1e6, args->dtype, (long long)args->seed);
+    printf("%s: %s, %zu tensors, %zu parameters in %s, seed %lld (random weights)\n", args->out, args->shape,
+           tensors->count, parameters, args->dtype, (long long)args->seed);
 }
 
 /* --- models --- */

@@ -1,6 +1,6 @@
 /* layeval run: the command line; the work is in run.c. */
 #include "harness/command.h"
-#include "harness/run.h"
+#include "harness/run/run.h"
 
 #include <omp.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 #include "harness/command.h"
 #include "harness/options.h"
-#include "harness/verify.h"
+#include "harness/verify/verify.h"
 
 #include "engine/base/mem.h"
 

@@ -1,6 +1,6 @@
 /* Lines of another engine's answers, from a file that cannot be trusted, to scored records. */
-#include "harness/generations.h"
-#include "harness/results.h"
+#include "harness/run/generations.h"
+#include "harness/run/results.h"
 
 #include <stdio.h>
 #include <stdlib.h>

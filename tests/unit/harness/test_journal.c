@@ -1,5 +1,5 @@
 /* The journal survives a crash at any byte, refuses damage elsewhere and is bound to its manifest. */
-#include "harness/journal.h"
+#include "harness/run/journal.h"
 
 #include "engine/base/file.h"
 #include "engine/base/mem.h"

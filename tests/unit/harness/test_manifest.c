@@ -1,5 +1,5 @@
 /* The manifest: what it holds, what it must not hold, and that differences are named. */
-#include "harness/manifest.h"
+#include "harness/run/manifest.h"
 
 #include "tests/unit/harness/fake_system.h"
 

@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "fake_system.h"
-#include "harness/results.h"
+#include "harness/run/results.h"
 #include "reports/accuracy.h"
 #include "reports/results_csv.h"
 

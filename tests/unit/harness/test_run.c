@@ -1,9 +1,9 @@
 /* A run keeps its promises around a system: whatever interrupts it, the same command ends in the same files.
  */
-#include "harness/run.h"
+#include "harness/run/run.h"
 
-#include "harness/journal.h"
-#include "harness/signals.h"
+#include "harness/run/journal.h"
+#include "harness/run/signals.h"
 #include "tests/unit/harness/fake_system.h"
 
 #include <setjmp.h>

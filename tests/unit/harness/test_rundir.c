@@ -1,5 +1,5 @@
 /* One process per run directory; what a killed one left behind is cleared away. */
-#include "harness/rundir.h"
+#include "harness/run/rundir.h"
 
 #include "engine/base/file.h"
 

@@ -1,0 +1,131 @@
+#include "harness/run/rundir.h"
+
+#include "engine/base/file.h"
+#include "engine/base/mem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct lay_rundir {
+    char *lock_path;
+    int fd;
+};
+
+/* Whether the locked file is still the one the path names: its last owner may just have removed it. */
+static bool still_there(const struct lay_rundir *dir)
+{
+    struct stat open_file, named_file;
+    return fstat(dir->fd, &open_file) == 0 && stat(dir->lock_path, &named_file) == 0 &&
+           open_file.st_ino == named_file.st_ino && open_file.st_dev == named_file.st_dev;
+}
+
+static enum lay_status refuse(const struct lay_rundir *dir, const char *path, struct lay_err *err)
+{
+    char owner[32] = "";
+    const ssize_t n = pread(dir->fd, owner, sizeof owner - 1, 0);
+    owner[n > 0 ? n : 0] = 0;
+    return lay_fail(err, LAY_ERR_INPUT,
+                    "%s: another layeval (process %ld) is working in this directory; wait for it or name "
+                    "another --out",
+                    path, strtol(owner, NULL, 10));
+}
+
+static enum lay_status lock(struct lay_rundir *dir, const char *path, struct lay_err *err)
+{
+    char owner[32];
+    for (;;) {
+        dir->fd = open(dir->lock_path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+        if (dir->fd < 0)
+            return lay_fail(err, LAY_ERR_IO, "%s: cannot write into the directory: %s; name another --out",
+                            path, strerror(errno));
+        if (flock(dir->fd, LOCK_EX | LOCK_NB) != 0)
+            return errno == EWOULDBLOCK
+                       ? refuse(dir, path, err)
+                       : lay_fail(err, LAY_ERR_IO, "%s: cannot lock: %s", dir->lock_path, strerror(errno));
+        if (still_there(dir))
+            break;
+        close(dir->fd);
+    }
+    const int n = snprintf(owner, sizeof owner, "%ld\n", (long)getpid());
+    if (ftruncate(dir->fd, 0) == 0 && pwrite(dir->fd, owner, (size_t)n, 0) == n)
+        return LAY_OK;
+    const int reason = errno;
+    unlink(dir->lock_path); /* locked by us, so ours to remove */
+    return lay_fail(err, LAY_ERR_IO, "%s: cannot write: %s; free some space or name another --out",
+                    dir->lock_path, strerror(reason));
+}
+
+/* NAME.tmp-PID as lay_file_writer_open makes them. */
+static bool is_temporary(const char *name)
+{
+    const char *mark = strstr(name, ".tmp-");
+    return mark && mark > name && mark[5] && mark[5 + strspn(mark + 5, "0123456789")] == 0;
+}
+
+/* In the directory itself and below paper/, where paper/TASK/ hold files; other systems' directories are not
+ * ours.
+ */
+static enum lay_status remove_temporaries(const char *path, int depth, struct lay_err *err)
+{
+    struct lay_dir list;
+    LAY_TRY(lay_dir_list(path, &list, err));
+    enum lay_status status = LAY_OK;
+    for (size_t i = 0; i < list.count && status == LAY_OK; i++) {
+        char *inside = lay_path_join(path, list.names[i]);
+        if (!inside)
+            status = lay_no_memory(err, "a path");
+        else if (is_temporary(list.names[i]))
+            unlink(inside);
+        else if ((depth > 0 || strcmp(list.names[i], "paper") == 0) && depth < 2 && lay_path_is_dir(inside))
+            status = remove_temporaries(inside, depth + 1, err);
+        lay_free(inside);
+    }
+    lay_dir_free(&list);
+    return status;
+}
+
+enum lay_status lay_rundir_open(const char *path, struct lay_rundir **out, struct lay_err *err)
+{
+    enum lay_status status;
+    *out = NULL;
+    struct lay_rundir *dir = lay_alloc(1, sizeof *dir);
+    if (!dir)
+        return lay_no_memory(err, "a run directory");
+    dir->fd = -1;
+    LAY_TRY_GOTO(status, lay_mkdirs(path, err), fail);
+    dir->lock_path = lay_path_join(path, ".lock");
+    if (!dir->lock_path) {
+        status = lay_no_memory(err, "a path");
+        goto fail;
+    }
+    LAY_TRY_GOTO(status, lock(dir, path, err), fail);
+    *out = dir;
+    status = remove_temporaries(path, 0, err);
+    if (status == LAY_OK)
+        return LAY_OK;
+    *out = NULL;
+    lay_rundir_close(dir);
+    return status;
+fail: /* the file of a lock that is not ours stays */
+    if (dir->fd >= 0)
+        close(dir->fd);
+    lay_free(dir->lock_path);
+    lay_free(dir);
+    return status;
+}
+
+void lay_rundir_close(struct lay_rundir *dir)
+{
+    if (!dir)
+        return;
+    unlink(dir->lock_path); /* before the lock goes: whoever has it open sees that it is no longer there */
+    close(dir->fd);
+    lay_free(dir->lock_path);
+    lay_free(dir);
+}
