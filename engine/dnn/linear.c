@@ -189,3 +189,12 @@ enum lay_status lay_linear_forward(const struct lay_linear *linear, const float 
     return linear->panels ? lay_linear_run_panels(linear, x, y, rows, accumulate, err)
                           : lay_linear_run_whole(linear, x, y, rows, accumulate, err);
 }
+
+void lay_linear_kernel(const struct lay_linear *l, int64_t rows, char name[LAY_LINEAR_KERNEL_NAME])
+{
+    _Static_assert(LAY_LINEAR_KERNEL_NAME == LAY_KERNEL_NAME, "one size of kernel names");
+    const int64_t in = l->panels ? l->in : lay_part_in(l, 0), out = l->panels ? l->panel_out : l->out;
+    const int64_t fixed = l->panels && l->row_tile ? l->row_tile : rows < l->rows_min ? l->rows_min : rows;
+    if (lay_product_kernel(l->dnn, l->type, fixed, in, out, &l->desc[0], name, NULL) != LAY_OK)
+        name[0] = 0;
+}

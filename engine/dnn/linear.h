@@ -48,6 +48,9 @@ void lay_linear_destroy(struct lay_linear *linear); /* accepts NULL */
 int64_t lay_linear_in(const struct lay_linear *linear);
 int64_t lay_linear_out(const struct lay_linear *linear);
 size_t lay_linear_bytes(const struct lay_linear *linear); /* packed weight and bias */
+/* For reports: the oneDNN kernel that multiplies `rows` rows ("brg:avx512_core_bf16"), "" when unknown. */
+#define LAY_LINEAR_KERNEL_NAME 64
+void lay_linear_kernel(const struct lay_linear *linear, int64_t rows, char name[LAY_LINEAR_KERNEL_NAME]);
 
 /* y [rows, out] = x [rows, in] Wᵀ + b; with accumulate, that is added to what y holds (a residual
  * connection). Row-major f32, contiguous. rows may be 0. */

@@ -1,0 +1,235 @@
+#include "engine/dnn/rate.h"
+
+#include "engine/base/mem.h"
+#include "engine/base/memory_info.h"
+#include "engine/dnn/internal.h"
+
+#include <omp.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define POOL_MIN ((size_t)64 << 20)
+#define POOL_MAX ((size_t)1 << 30)
+#define PATTERN 4096   /* elements after which the pool repeats */
+#define LAYOUT_ROWS 32 /* as in linear.c */
+#define MIN_CALLS 6    /* of a product, however long it takes */
+#define MEMORY_ROUNDS 5
+
+struct lay_rates {
+    struct lay_dnn *dnn;
+    enum lay_dtype compute;
+    struct lay_scratch pool;
+    struct lay_scratch x, y;
+};
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* Numbers in (-1, 1). */
+static void fill(enum lay_dtype dtype, char *memory, size_t bytes)
+{
+    float values[PATTERN];
+    char pattern[PATTERN * sizeof(float)];
+    uint32_t state = 1;
+    for (size_t i = 0; i < PATTERN; i++) {
+        state = state * 1664525u + 1013904223u;
+        values[i] = (float)((int32_t)(state >> 8) - (1 << 23)) / (float)(1 << 23);
+    }
+    lay_from_f32(dtype, values, pattern, PATTERN);
+    const size_t step = PATTERN * lay_dtype_size(dtype);
+    for (size_t at = 0; at < bytes; at += step)
+        memcpy(memory + at, pattern, bytes - at < step ? bytes - at : step);
+}
+
+/* A quarter more than the last-level cache, as far as there is memory. */
+static size_t pool_bytes(void)
+{
+    const long cache = sysconf(_SC_LEVEL3_CACHE_SIZE);
+    size_t bytes = cache > 0 ? (size_t)cache / 4 * 5 : POOL_MIN;
+    const size_t free_bytes = lay_memory_available() / 4;
+    bytes = bytes > POOL_MAX ? POOL_MAX : bytes;
+    bytes = bytes > free_bytes ? free_bytes : bytes;
+    return bytes < POOL_MIN ? POOL_MIN : bytes;
+}
+
+static enum lay_status grow_pool(struct lay_rates *rates, size_t bytes, struct lay_err *err)
+{
+    if (bytes <= rates->pool.bytes)
+        return LAY_OK;
+    LAY_TRY(lay_scratch_reserve(&rates->pool, bytes, "measuring rates", err));
+    fill(rates->compute, rates->pool.data, bytes);
+    return LAY_OK;
+}
+
+enum lay_status lay_rates_create(struct lay_dnn *dnn, enum lay_dtype compute, struct lay_rates **rates,
+                                 struct lay_err *err)
+{
+    struct lay_rates *r = lay_alloc(1, sizeof *r);
+    *rates = NULL;
+    if (!r)
+        return lay_no_memory(err, "measuring rates");
+    r->dnn = dnn;
+    r->compute = compute;
+    const enum lay_status status = grow_pool(r, pool_bytes(), err);
+    if (status != LAY_OK)
+        lay_rates_destroy(r);
+    else
+        *rates = r;
+    return status;
+}
+
+void lay_rates_destroy(struct lay_rates *rates)
+{
+    if (!rates)
+        return;
+    lay_scratch_free(&rates->pool);
+    lay_scratch_free(&rates->x);
+    lay_scratch_free(&rates->y);
+    lay_free(rates);
+}
+
+/* One way of multiplying, on weights of which `bytes` are packed. */
+struct way {
+    enum lay_status (*run)(const struct way *way, const char *weights, struct lay_err *err);
+    struct lay_rates *rates;
+    size_t bytes;
+    int64_t rows;
+    const struct lay_linear *layer;
+    const struct lay_product *product;
+};
+
+static enum lay_status run_layer(const struct way *way, const char *weights, struct lay_err *err)
+{
+    struct lay_linear layer = *way->layer;
+    layer.packed = (char *)(uintptr_t)weights;
+    return lay_linear_forward(&layer, (const float *)(void *)way->rates->x.data,
+                              (float *)(void *)way->rates->y.data, way->rows, false, err);
+}
+
+static enum lay_status run_library(const struct way *way, const char *weights, struct lay_err *err)
+{
+    struct lay_dnn *dnn = way->rates->dnn;
+    return lay_dnn_check(lay_product_run(way->product, dnn->engine, dnn->stream, way->rates->x.data, weights,
+                                         NULL, (float *)(void *)way->rates->y.data, dnn->pad.data),
+                         "a product", err);
+}
+
+static enum lay_status best_of_many(const struct way *way, double budget, double *best, struct lay_err *err)
+{
+    const size_t step = (way->bytes + LAY_ALIGNMENT - 1) / LAY_ALIGNMENT * LAY_ALIGNMENT;
+    const double start = now();
+    size_t at = 0;
+    *best = 0;
+    for (int i = 0; i < MIN_CALLS || now() - start < budget; i++) {
+        const double begin = now();
+        LAY_TRY(way->run(way, way->rates->pool.data + at, err));
+        const double took = now() - begin;
+        if (*best == 0 || took < *best)
+            *best = took;
+        at = at + 2 * step <= way->rates->pool.bytes ? at + step : 0;
+    }
+    return LAY_OK;
+}
+
+static enum lay_status measure_layer(struct way *way, int64_t in, int64_t out, double budget, double *seconds,
+                                     struct lay_err *err)
+{
+    struct lay_linear *layer = NULL;
+    const struct lay_matrix part = {way->rates->pool.data, way->rates->compute, out, in, false};
+    LAY_TRY(lay_linear_create(way->rates->dnn, way->rates->compute, &part, 1, NULL, &layer, err));
+    way->layer = layer;
+    way->bytes = layer->bytes;
+    way->run = run_layer;
+    fill(LAY_F32, way->rates->x.data, (size_t)(way->rows * in) * sizeof(float));
+    enum lay_status status = grow_pool(way->rates, way->bytes, err);
+    if (status == LAY_OK)
+        status = best_of_many(way, budget, seconds, err);
+    lay_linear_destroy(layer);
+    return status;
+}
+
+static enum lay_status measure_library(struct way *way, int64_t in, int64_t out, double budget,
+                                       double *seconds, struct lay_err *err)
+{
+    struct lay_dnn *dnn = way->rates->dnn;
+    char kernel[LAY_KERNEL_NAME];
+    struct lay_product key = {.type = way->rates->compute == LAY_BF16 ? dnnl_bf16 : dnnl_f32,
+                              .rows = way->rows,
+                              .in = in,
+                              .out = out,
+                              .threads = omp_get_max_threads()};
+    struct lay_product *product = NULL;
+    *seconds = 0;
+    if (lay_product_layout(dnn, key.type, LAYOUT_ROWS, in, out, &key.weights, kernel, NULL) != LAY_OK)
+        return LAY_OK; /* this CPU has no such product */
+    enum lay_status status = lay_product_get(dnn, &key, &product, err);
+    way->bytes = lay_dnn_desc_bytes(&key.weights);
+    lay_dnn_desc_destroy(&key.weights);
+    way->product = product;
+    way->run = run_library;
+    fill(way->rates->compute, way->rates->x.data, (size_t)(way->rows * in) * sizeof(float));
+    if (status == LAY_OK)
+        status = grow_pool(way->rates, way->bytes, err);
+    if (status == LAY_OK)
+        status = lay_scratch_reserve(&dnn->pad, product->scratch_bytes, "oneDNN's scratchpad", err);
+    return status == LAY_OK ? best_of_many(way, budget, seconds, err) : status;
+}
+
+enum lay_status lay_rates_measure(struct lay_rates *rates, int64_t in, int64_t out, int64_t rows,
+                                  double budget, struct lay_rate *rate, struct lay_err *err)
+{
+    struct way way = {.rates = rates, .rows = rows};
+    LAY_TRY(grow_pool(rates, (size_t)(in * out) * lay_dtype_size(rates->compute), err));
+    LAY_TRY(lay_scratch_reserve(&rates->x, (size_t)(rows * in) * sizeof(float), "input rows", err));
+    LAY_TRY(lay_scratch_reserve(&rates->y, (size_t)(rows * out) * sizeof(float), "output rows", err));
+    LAY_TRY(measure_layer(&way, in, out, budget, &rate->layer_seconds, err));
+    LAY_TRY(measure_library(&way, in, out, budget, &rate->library_seconds, err));
+    rate->seconds = rate->layer_seconds;
+    if (rate->library_seconds > 0 && rate->library_seconds < rate->seconds)
+        rate->seconds = rate->library_seconds;
+    return LAY_OK;
+}
+
+/* --- memory: sums of words do not depend on how threads share them --- */
+
+static double read_once(const uint64_t *words, size_t n)
+{
+    uint64_t sum = 0;
+    const double start = now();
+#pragma omp parallel for simd schedule(static) reduction(+ : sum)
+    for (size_t i = 0; i < n; i++)
+        sum += words[i];
+    const double took = now() - start;
+    static volatile uint64_t sink;
+    sink = sum;
+    (void)sink;
+    return took;
+}
+
+static double copy_once(char *dst, const char *src, size_t bytes)
+{
+    const size_t block = (size_t)1 << 20, blocks = bytes / block;
+    const double start = now();
+#pragma omp parallel for schedule(static)
+    for (size_t b = 0; b < blocks; b++)
+        memcpy(dst + b * block, src + b * block, block);
+    return (now() - start) / (double)(blocks * block);
+}
+
+void lay_rates_memory(struct lay_rates *rates, double *read, double *copy)
+{
+    const size_t bytes = rates->pool.bytes, half = bytes / 2;
+    *read = *copy = 0;
+    for (int i = 0; i < MEMORY_ROUNDS; i++) {
+        const double r =
+            (double)bytes / read_once((const uint64_t *)(void *)rates->pool.data, bytes / sizeof(uint64_t));
+        const double c = 2 / copy_once(rates->pool.data + half, rates->pool.data, half);
+        *read = r > *read ? r : *read;
+        *copy = c > *copy ? c : *copy;
+    }
+}
