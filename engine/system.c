@@ -244,6 +244,12 @@ static void fingerprint(const struct lay_system *s, char hex[LAY_HASH_HEX])
     lay_hash_hex(lay_hash_bytes(hashes, sizeof hashes), hex);
 }
 
+/* cJSON drops what it cannot allocate, so a description is complete only if all its members are there. */
+static bool has_members(const cJSON *object, int count)
+{
+    return object && cJSON_GetArraySize(object) == count;
+}
+
 cJSON *lay_system_describe(const struct lay_system *s)
 {
     cJSON *description = cJSON_CreateObject();
@@ -259,7 +265,23 @@ cJSON *lay_system_describe(const struct lay_system *s)
         fingerprint(s, hex);
         cJSON_AddStringToObject(description, "weights_fingerprint", hex);
     }
+    const bool layalign = s->file.bridge.method == LAY_LAYALIGN;
+    const bool complete =
+        has_members(description, (is_plain(s) ? 3 : 5) + (s->models.llm != NULL)) &&
+        has_members(cJSON_GetObjectItemCaseSensitive(description, "llm"), 9) &&
+        (is_plain(s) ||
+         (has_members(cJSON_GetObjectItemCaseSensitive(description, "encoder"), 5) &&
+          has_members(cJSON_GetObjectItemCaseSensitive(description, "bridge"), layalign ? 5 : 2)));
+    if (!complete) {
+        cJSON_Delete(description);
+        return NULL;
+    }
     return description;
+}
+
+const struct lay_models *lay_system_models(const struct lay_system *s)
+{
+    return &s->models;
 }
 
 /* --- memory --- */

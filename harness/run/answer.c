@@ -130,8 +130,7 @@ static enum lay_status run_call(struct call *call, const struct lay_workload_cel
     return status;
 }
 
-/* --- which requests go together
- * ------------------------------------------------------------------------------ */
+/* --- which requests go together --- */
 
 static bool same_stops(const struct lay_prompt_set *prompts, const struct lay_workload_cell *x,
                        const struct lay_workload_cell *y)

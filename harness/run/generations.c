@@ -247,8 +247,7 @@ static enum lay_status refuse_repeats(const struct reader *reader, struct lay_er
     return status;
 }
 
-/* --- the manifest
- * -------------------------------------------------------------------------------------------- */
+/* --- the manifest --- */
 
 static bool add_string(cJSON *object, const char *key, const char *text)
 {

@@ -93,8 +93,7 @@ bool lay_item_paper_correct(const struct lay_items_options *options, const struc
            score.paper_correct;
 }
 
-/* --- against a journal
- * -------------------------------------------------------------------------------------- */
+/* --- against a journal --- */
 
 /* Ids rise within a file. */
 static struct lay_item *find_in_cell(const struct lay_items *items, size_t cell, int64_t id)

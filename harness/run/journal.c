@@ -123,8 +123,7 @@ void lay_journal_free(struct lay_journal *journal)
     *journal = (struct lay_journal){0};
 }
 
-/* --- writing whole
- * ------------------------------------------------------------------------------------------ */
+/* --- writing whole --- */
 
 /* The file with these entries, atomically; `sealed` marks it so. */
 static enum lay_status write_whole(const char *path, const char *manifest_hash,
@@ -161,8 +160,7 @@ enum lay_status lay_journal_seal(const char *dir, const struct lay_journal *jour
     return status;
 }
 
-/* --- appending
- * ---------------------------------------------------------------------------------------------- */
+/* --- appending --- */
 
 struct lay_journal_writer {
     char *path;

@@ -27,8 +27,7 @@ static const cJSON *manifest_task(const cJSON *manifest, const char *name)
     return NULL;
 }
 
-/* --- tasks and languages
- * ------------------------------------------------------------------------------------- */
+/* --- tasks and languages --- */
 
 /* How many languages the papers' averages of the task are over. */
 static void set_sizes(const struct lay_task *task, struct lay_task_result *result)
@@ -154,8 +153,7 @@ static void sort_cells(struct lay_task_result *task)
     }
 }
 
-/* --- records
- * ------------------------------------------------------------------------------------------------- */
+/* --- records --- */
 
 /* XNLI: what the label is called in answers; else the target itself. */
 static const char *gold_of(const cJSON *manifest, const struct lay_journal_entry *entry)
@@ -205,14 +203,32 @@ static enum lay_status copy_entry(const struct lay_journal_entry *entry, const c
     return copy_text(entry->output ? entry->output : "", &record->output, err);
 }
 
-static enum lay_status score_record(const struct lay_task *task, const struct lay_language *language,
-                                    enum lay_match match, struct lay_record *record, struct lay_err *err)
+enum { MAX_LABELS = 16 };
+
+/* The words answers are expected to use for the task's labels: the manifest's where a prompt set renames
+ * them. */
+static size_t labels_of(const cJSON *manifest, const struct lay_task *task, const char *labels[MAX_LABELS])
 {
+    const cJSON *words = member_of(manifest_task(manifest, task->name), "label_words");
+    const size_t n = task->n_labels < MAX_LABELS ? task->n_labels : MAX_LABELS;
+    for (size_t i = 0; i < n; i++) {
+        const char *word = cJSON_GetStringValue(cJSON_GetObjectItem(words, task->labels[i]));
+        labels[i] = word ? word : task->labels[i];
+    }
+    return n;
+}
+
+static enum lay_status score_record(const cJSON *manifest, const struct lay_task *task,
+                                    const struct lay_language *language, enum lay_match match,
+                                    struct lay_record *record, struct lay_err *err)
+{
+    const char *labels[MAX_LABELS];
+    const size_t n_labels = labels_of(manifest, task, labels);
     struct lay_score score = {0};
     struct lay_str paper = {0}, strict = {0};
     const enum lay_status status =
-        lay_score_answer(task, language, record->target, record->output, strlen(record->output), match,
-                         &score, &paper, &strict, err);
+        lay_score_labelled(task, language, labels, n_labels, record->target, record->output,
+                           strlen(record->output), match, &score, &paper, &strict, err);
     record->paper_extracted = lay_str_take(&paper);
     record->strict_extracted = lay_str_take(&strict);
     LAY_TRY(status);
@@ -249,7 +265,7 @@ static enum lay_status fill(const struct lay_journal *journal, const cJSON *mani
         LAY_TRY(lay_task_find(entry->task, &task, err));
         struct lay_record *record = &cell->records[cell->count++];
         LAY_TRY(copy_entry(entry, gold_of(manifest, entry), group->math, record, err));
-        LAY_TRY(score_record(task, lay_language_find(entry->language), match, record, err));
+        LAY_TRY(score_record(manifest, task, lay_language_find(entry->language), match, record, err));
     }
     return LAY_OK;
 }

@@ -107,8 +107,7 @@ void lay_run_system_close(struct lay_run_system *run)
     *run = (struct lay_run_system){0};
 }
 
-/* --- the run directory
- * -------------------------------------------------------------------------------------- */
+/* --- the run directory --- */
 
 static enum lay_status build_manifest(const struct lay_run_system *run, const struct lay_run_options *options,
                                       const struct lay_workload *workload, cJSON **manifest,
@@ -193,8 +192,7 @@ static enum lay_status settle_manifest(struct lay_run_system *run, const struct 
     return lay_manifest_write(run->dir, wanted, run->manifest_hash, err);
 }
 
-/* --- evaluating
- * --------------------------------------------------------------------------------------------- */
+/* --- evaluating --- */
 
 static enum lay_status load(struct lay_run_system *run, struct lay_progress *progress,
                             struct lay_timing *timing, struct lay_err *err)
