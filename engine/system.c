@@ -120,11 +120,37 @@ static enum lay_status create_weights(struct lay_system *s, struct lay_err *err)
     return lay_bridge_sources(s->bridge_weights, method, s->bridge_checkpoint, err);
 }
 
-enum lay_status lay_system_load(struct lay_system *s, void (*progress)(void *context, double fraction),
-                                void *context, struct lay_err *err)
+/* How far loading has come, in elements of tensors. */
+struct loading {
+    void (*progress)(void *context, double fraction);
+    void *context;
+    double read, expected;
+};
+
+static double element_bytes(const struct lay_system *s);
+static double weight_bytes(const struct lay_system *s);
+
+/* Packed matrices and the embeddings, which are read for the fingerprint; vectors are too small to count. */
+static double expected_elements(const struct lay_system *s)
 {
-    LAY_TRY(lay_dnn_create(&s->dnn, err));
-    LAY_TRY(create_weights(s, err));
+    const struct lay_llm_config *llm = &s->llm_config;
+    double elements = weight_bytes(s) / element_bytes(s) + (double)llm->vocab_size * (double)llm->hidden_size;
+    if (!is_plain(s))
+        elements += (double)s->encoder_config.vocab_size * (double)s->encoder_config.hidden_size;
+    return elements;
+}
+
+static void heard(void *context, size_t elements)
+{
+    struct loading *loading = context;
+    loading->read += (double)elements;
+    const double fraction = loading->read / loading->expected;
+    if (loading->progress)
+        loading->progress(loading->context, fraction < 0.99 ? fraction : 0.99);
+}
+
+static enum lay_status load_models(struct lay_system *s, struct lay_err *err)
+{
     if (!is_plain(s)) {
         LAY_TRY(lay_encoder_load(s->dnn, &s->encoder_config, s->encoder_weights, s->dtype, &s->models.encoder,
                                  err));
@@ -132,10 +158,26 @@ enum lay_status lay_system_load(struct lay_system *s, void (*progress)(void *con
                                 &s->llm_config, s->dtype, &s->models.bridge, err));
         s->models.no_soft_prompt = !s->file.soft_prompt;
     }
-    LAY_TRY(lay_llm_load(s->dnn, &s->llm_config, s->llm_weights, s->dtype, &s->models.llm, err));
-    if (progress)
+    return lay_llm_load(s->dnn, &s->llm_config, s->llm_weights, s->dtype, &s->models.llm, err);
+}
+
+enum lay_status lay_system_load(struct lay_system *s, void (*progress)(void *context, double fraction),
+                                void *context, struct lay_err *err)
+{
+    struct loading loading = {progress, context, 0, expected_elements(s)};
+    LAY_TRY(lay_dnn_create(&s->dnn, err));
+    LAY_TRY(create_weights(s, err));
+    struct lay_weights *const parts[] = {s->encoder_weights, s->bridge_weights, s->llm_weights};
+    for (int i = 0; i < 3; i++)
+        if (parts[i])
+            lay_weights_listen(parts[i], heard, &loading);
+    const enum lay_status status = load_models(s, err);
+    for (int i = 0; i < 3; i++)
+        if (parts[i])
+            lay_weights_listen(parts[i], NULL, NULL);
+    if (status == LAY_OK && progress)
         progress(context, 1.0);
-    return LAY_OK;
+    return status;
 }
 
 /* --- what it is --- */

@@ -28,6 +28,8 @@ struct lay_weights {
     struct reading *readings; /* in order of name */
     size_t n_readings, capacity;
     struct lay_tensor_digest *digest;
+    void (*heard)(void *context, size_t elements); /* NULL: nobody listens */
+    void *heard_context;
 };
 
 enum lay_status lay_weights_create(struct lay_weights **weights, struct lay_err *err)
@@ -146,6 +148,8 @@ static enum lay_status read_once(struct lay_weights *weights, const char *name,
             (weights->n_readings - at) * sizeof *weights->readings);
     weights->readings[at] = reading;
     weights->n_readings++;
+    if (weights->heard)
+        weights->heard(weights->heard_context, tensor->count);
     return LAY_OK;
 }
 
@@ -211,6 +215,13 @@ enum lay_status lay_weights_get(struct lay_weights *weights, const char *name, i
     LAY_TRY(read_once(weights, name, found, err));
     *tensor = found;
     return LAY_OK;
+}
+
+void lay_weights_listen(struct lay_weights *weights, void (*heard)(void *context, size_t elements),
+                        void *context)
+{
+    weights->heard = heard;
+    weights->heard_context = context;
 }
 
 enum lay_status lay_weights_vector(struct lay_weights *weights, const char *name, int64_t length,

@@ -36,6 +36,11 @@ enum lay_status lay_weights_get(struct lay_weights *weights, const char *name, i
 enum lay_status lay_weights_vector(struct lay_weights *weights, const char *name, int64_t length,
                                    float **vector, struct lay_err *err);
 
+/* Calls `heard` with the elements of every tensor as it is read for the first time: how far loading has come.
+ */
+void lay_weights_listen(struct lay_weights *weights, void (*heard)(void *context, size_t elements),
+                        void *context);
+
 /* XXH3-128 over (name as looked up, dtype, shape, XXH3-128 of the data) of every tensor got so far, in order
  * of name. */
 struct lay_hash lay_weights_fingerprint(const struct lay_weights *weights);

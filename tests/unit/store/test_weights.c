@@ -250,9 +250,30 @@ static void memory_failing_anywhere_is_an_error(void **state)
     assert_int_equal(status, LAY_OK);
 }
 
+static void count_elements(void *context, size_t elements)
+{
+    *(size_t *)context += elements;
+}
+
+static void says_once_how_much_it_has_read(void **state)
+{
+    (void)state;
+    const struct lay_tensor *tensor;
+    size_t read = 0;
+    lay_weights_listen(weights, count_elements, &read);
+    assert_int_equal(lay_weights_get(weights, "norm", 1, (int64_t[]){2}, &tensor, &err), LAY_OK);
+    assert_int_equal(read, 2);
+    assert_int_equal(lay_weights_get(weights, "layers.0.attn.q", 2, (int64_t[]){2, 3}, &tensor, &err),
+                     LAY_OK);
+    assert_int_equal(read, 2 + 6);
+    assert_int_equal(lay_weights_get(weights, "norm", 1, (int64_t[]){2}, &tensor, &err), LAY_OK); /* again */
+    assert_int_equal(read, 2 + 6);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(says_once_how_much_it_has_read, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_first_source_wins, set_up, tear_down),
         cmocka_unit_test_setup_teardown(shapes_are_checked, set_up, tear_down),
         cmocka_unit_test_setup_teardown(missing_and_unusable_tensors_are_named, set_up, tear_down),
