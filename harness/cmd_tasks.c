@@ -75,8 +75,7 @@ static const char *group_name(enum lay_resource resource)
     return names[resource];
 }
 
-/* --- text
- * -------------------------------------------------------------------------------------------------------- */
+/* --- text --- */
 
 static void print_languages(const struct lay_task *task)
 {
@@ -249,8 +248,7 @@ static enum lay_status print_json(const struct lay_task *const *tasks, size_t co
     return status;
 }
 
-/* --- the command
- * ------------------------------------------------------------------------------------------------- */
+/* --- the command --- */
 
 static enum lay_status choose(const struct lay_option_list *names, const struct lay_task **tasks,
                               size_t *count, struct lay_err *err)
