@@ -51,6 +51,10 @@ const struct lay_generate_stats *lay_system_stats(const struct lay_system *syste
 /* "weights 13.5 GB, KV 4.0 GB = 120 pages of …, 32 sequences in flight": the plan before loading. */
 enum lay_status lay_system_plan(const struct lay_system *system, struct lay_str *text, struct lay_err *err);
 
+/* After load: what runs, for benchmarks. Borrowed. */
+struct lay_models;
+const struct lay_models *lay_system_models(const struct lay_system *system);
+
 /* One question. Texts are borrowed until generate returns. */
 struct lay_request {
     const char *source;   /* what the encoder reads; NULL without encoder */

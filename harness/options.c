@@ -155,7 +155,7 @@ static void print_option(const struct lay_option *option)
             printf("%30s", "");
     }
     if (option->alias)
-        printf(" (also --%s)", option->alias);
+        printf(" (also %s%s)", option->alias[1] ? "--" : "-", option->alias);
     putchar('\n');
 }
 
@@ -194,7 +194,9 @@ enum lay_status lay_options_parse(const struct lay_usage *usage, const struct la
             return LAY_OK;
         }
         const size_t length = strcspn(word, "=");
-        const struct lay_option *option = word[1] == '-' ? find(options, n, word + 2, length - 2) : NULL;
+        const struct lay_option *option = word[1] == '-' ? find(options, n, word + 2, length - 2)
+                                          : length == 2  ? find(options, n, word + 1, 1)
+                                                         : NULL;
         if (!option)
             return lay_fail(err, LAY_ERR_USAGE, "unknown option %.*s; see `layeval %s --help`", (int)length,
                             word, usage->command);

@@ -31,7 +31,7 @@ void lay_option_list_free(struct lay_option_list *list);
 
 struct lay_option {
     const char *name;  /* "max-new-tokens"; the heading's text */
-    const char *alias; /* another long name, or NULL */
+    const char *alias; /* another long name, or a letter (-o), or NULL */
     enum lay_option_kind kind;
     const char *argument; /* "N", "DIR"; NULL for flags */
     const char *help;     /* with the default in words */

@@ -21,6 +21,8 @@ struct lay_rates {
     enum lay_dtype compute;
     struct lay_scratch pool;
     struct lay_scratch x, y;
+    struct lay_linear **shells; /* layers without weights of their own, one per shape */
+    size_t n_shells, capacity;
 };
 
 static double now(void)
@@ -59,6 +61,10 @@ static size_t pool_bytes(void)
 
 static enum lay_status grow_pool(struct lay_rates *rates, size_t bytes, struct lay_err *err)
 {
+    if (rates->pool.bytes == 0) {
+        const size_t usual = pool_bytes();
+        bytes = bytes > usual ? bytes : usual;
+    }
     if (bytes <= rates->pool.bytes)
         return LAY_OK;
     LAY_TRY(lay_scratch_reserve(&rates->pool, bytes, "measuring rates", err));
@@ -75,21 +81,25 @@ enum lay_status lay_rates_create(struct lay_dnn *dnn, enum lay_dtype compute, st
         return lay_no_memory(err, "measuring rates");
     r->dnn = dnn;
     r->compute = compute;
-    const enum lay_status status = grow_pool(r, pool_bytes(), err);
-    if (status != LAY_OK)
-        lay_rates_destroy(r);
-    else
-        *rates = r;
-    return status;
+    *rates = r;
+    return LAY_OK;
+}
+
+void lay_rates_rest(struct lay_rates *rates)
+{
+    lay_scratch_free(&rates->pool);
+    lay_scratch_free(&rates->x);
+    lay_scratch_free(&rates->y);
 }
 
 void lay_rates_destroy(struct lay_rates *rates)
 {
     if (!rates)
         return;
-    lay_scratch_free(&rates->pool);
-    lay_scratch_free(&rates->x);
-    lay_scratch_free(&rates->y);
+    lay_rates_rest(rates);
+    for (size_t i = 0; i < rates->n_shells; i++)
+        lay_linear_destroy(rates->shells[i]);
+    lay_free(rates->shells);
     lay_free(rates);
 }
 
@@ -136,21 +146,36 @@ static enum lay_status best_of_many(const struct way *way, double budget, double
     return LAY_OK;
 }
 
+/* A layer of that shape whose packed weights are dropped: the pool's stand in for them. */
+static enum lay_status shell_of(struct lay_rates *rates, int64_t in, int64_t out,
+                                const struct lay_linear **shell, struct lay_err *err)
+{
+    const struct lay_matrix part = {rates->pool.data, rates->compute, out, in, false};
+    for (size_t i = 0; i < rates->n_shells; i++)
+        if (rates->shells[i]->in == in && rates->shells[i]->out == out) {
+            *shell = rates->shells[i];
+            return LAY_OK;
+        }
+    if (!lay_grow((void **)&rates->shells, &rates->capacity, rates->n_shells + 1, sizeof *rates->shells))
+        return lay_no_memory(err, "measuring rates");
+    struct lay_linear **layer = &rates->shells[rates->n_shells];
+    LAY_TRY(lay_linear_create(rates->dnn, rates->compute, &part, 1, NULL, layer, err));
+    rates->n_shells++;
+    lay_free((*layer)->memory);
+    (*layer)->memory = (*layer)->packed = NULL;
+    *shell = *layer;
+    return LAY_OK;
+}
+
 static enum lay_status measure_layer(struct way *way, int64_t in, int64_t out, double budget, double *seconds,
                                      struct lay_err *err)
 {
-    struct lay_linear *layer = NULL;
-    const struct lay_matrix part = {way->rates->pool.data, way->rates->compute, out, in, false};
-    LAY_TRY(lay_linear_create(way->rates->dnn, way->rates->compute, &part, 1, NULL, &layer, err));
-    way->layer = layer;
-    way->bytes = layer->bytes;
+    LAY_TRY(shell_of(way->rates, in, out, &way->layer, err));
+    way->bytes = way->layer->bytes;
     way->run = run_layer;
     fill(LAY_F32, way->rates->x.data, (size_t)(way->rows * in) * sizeof(float));
-    enum lay_status status = grow_pool(way->rates, way->bytes, err);
-    if (status == LAY_OK)
-        status = best_of_many(way, budget, seconds, err);
-    lay_linear_destroy(layer);
-    return status;
+    LAY_TRY(grow_pool(way->rates, way->bytes, err));
+    return best_of_many(way, budget, seconds, err);
 }
 
 static enum lay_status measure_library(struct way *way, int64_t in, int64_t out, double budget,
@@ -221,15 +246,17 @@ static double copy_once(char *dst, const char *src, size_t bytes)
     return (now() - start) / (double)(blocks * block);
 }
 
-void lay_rates_memory(struct lay_rates *rates, double *read, double *copy)
+enum lay_status lay_rates_memory(struct lay_rates *rates, double *read, double *copy, struct lay_err *err)
 {
+    LAY_TRY(grow_pool(rates, pool_bytes(), err));
+    char *data = rates->pool.data;
     const size_t bytes = rates->pool.bytes, half = bytes / 2;
     *read = *copy = 0;
     for (int i = 0; i < MEMORY_ROUNDS; i++) {
-        const double r =
-            (double)bytes / read_once((const uint64_t *)(void *)rates->pool.data, bytes / sizeof(uint64_t));
-        const double c = 2 / copy_once(rates->pool.data + half, rates->pool.data, half);
+        const double r = (double)bytes / read_once((const uint64_t *)(void *)data, bytes / sizeof(uint64_t));
+        const double c = 2 / copy_once(data + half, data, half);
         *read = r > *read ? r : *read;
         *copy = c > *copy ? c : *copy;
     }
+    return LAY_OK;
 }

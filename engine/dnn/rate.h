@@ -12,6 +12,8 @@ struct lay_rates;
 enum lay_status lay_rates_create(struct lay_dnn *dnn, enum lay_dtype compute, struct lay_rates **rates,
                                  struct lay_err *err);
 void lay_rates_destroy(struct lay_rates *rates); /* accepts NULL */
+/* Gives the pool's memory back until it is needed again. */
+void lay_rates_rest(struct lay_rates *rates);
 
 struct lay_rate {
     double library_seconds; /* oneDNN's product of this type, uncut, input rows converted; 0: has none */
@@ -25,6 +27,6 @@ enum lay_status lay_rates_measure(struct lay_rates *rates, int64_t in, int64_t o
                                   double budget, struct lay_rate *rate, struct lay_err *err);
 
 /* Bytes a second of reading and of copying (bytes read plus bytes written) a buffer that fits in no cache. */
-void lay_rates_memory(struct lay_rates *rates, double *read, double *copy);
+enum lay_status lay_rates_memory(struct lay_rates *rates, double *read, double *copy, struct lay_err *err);
 
 #endif

@@ -52,5 +52,10 @@ struct lay_encoder_config {
 enum lay_status lay_llm_config_read(const char *dir, struct lay_llm_config *config, struct lay_err *err);
 enum lay_status lay_encoder_config_read(const char *dir, struct lay_encoder_config *config,
                                         struct lay_err *err);
+/* The same from the text of a config.json alone, called `where` in messages. */
+enum lay_status lay_llm_config_parse(const char *where, const char *text, size_t length,
+                                     struct lay_llm_config *config, struct lay_err *err);
+enum lay_status lay_encoder_config_parse(const char *where, const char *text, size_t length,
+                                         struct lay_encoder_config *config, struct lay_err *err);
 
 #endif

@@ -244,3 +244,14 @@ enum lay_status lay_llm_config_read(const char *dir, struct lay_llm_config *conf
     lay_config_close(&s);
     return status;
 }
+
+enum lay_status lay_llm_config_parse(const char *where, const char *text, size_t length,
+                                     struct lay_llm_config *config, struct lay_err *err)
+{
+    struct lay_config_source s = {.where = (char *)(uintptr_t)where};
+    enum lay_status status = lay_json_parse(where, text, length, &s.root, err);
+    if (status == LAY_OK)
+        status = read_llm(&s, config, err);
+    cJSON_Delete(s.root);
+    return status;
+}
