@@ -2,6 +2,7 @@
 #include "engine/shape/shapes.h"
 
 #include "engine/base/mem.h"
+#include "engine/base/random.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -302,14 +303,6 @@ void lay_shape_tensors_free(struct lay_shape_tensors *tensors)
     *tensors = (struct lay_shape_tensors){0};
 }
 
-/* SplitMix64's output function on a counter (Steele, Lea, Flood 2014): any element can be had at once. */
-static uint64_t mix(uint64_t x)
-{
-    x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
-    x = (x ^ x >> 27) * 0x94d049bb133111ebu;
-    return x ^ x >> 31;
-}
-
 /* A word gives four elements of 16 random bits, read as a fraction in (-1, 1) that is never 0. */
 static float element(uint64_t word, size_t index)
 {
@@ -320,17 +313,19 @@ static float element(uint64_t word, size_t index)
 void lay_shape_fill(uint64_t seed, const struct lay_shape_tensor *tensor, size_t first, size_t count,
                     float *values)
 {
-    static const uint64_t golden = 0x9e3779b97f4a7c15u;
-    const uint64_t key = mix(seed * golden + XXH3_64bits(tensor->name, strlen(tensor->name)));
+    const uint64_t key =
+        lay_random_mix(seed * LAY_RANDOM_STEP + XXH3_64bits(tensor->name, strlen(tensor->name)));
     const float half_width = tensor->scale * 1.7320508f; /* a uniform's deviation is half its width / √3 */
     size_t i = 0;
     for (; i < count && (first + i) % 4; i++)
-        values[i] = tensor->mean + half_width * element(mix(key + (first + i) / 4 * golden), first + i);
+        values[i] = tensor->mean +
+                    half_width * element(lay_random_mix(key + (first + i) / 4 * LAY_RANDOM_STEP), first + i);
     for (; i + 4 <= count; i += 4) {
-        const uint64_t word = mix(key + (first + i) / 4 * golden);
+        const uint64_t word = lay_random_mix(key + (first + i) / 4 * LAY_RANDOM_STEP);
         for (size_t j = 0; j < 4; j++)
             values[i + j] = tensor->mean + half_width * element(word, j);
     }
     for (; i < count; i++)
-        values[i] = tensor->mean + half_width * element(mix(key + (first + i) / 4 * golden), first + i);
+        values[i] = tensor->mean +
+                    half_width * element(lay_random_mix(key + (first + i) / 4 * LAY_RANDOM_STEP), first + i);
 }
