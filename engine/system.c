@@ -4,6 +4,7 @@
 #include "engine/base/mem.h"
 #include "engine/base/memory_info.h"
 #include "engine/generate/generate.h"
+#include "engine/memory_plan.h"
 #include "engine/system_file.h"
 
 #include <stdio.h>
@@ -32,6 +33,19 @@ struct lay_system {
 static bool is_plain(const struct lay_system *system)
 {
     return system->file.bridge.method == LAY_PLAIN;
+}
+
+static int64_t batch_size(const struct lay_system *s)
+{
+    return s->options.batch_size > 0 ? s->options.batch_size : DEFAULT_BATCH_SIZE;
+}
+
+static struct lay_memory_needs memory_needs(const struct lay_system *s)
+{
+    return (struct lay_memory_needs){s->file.name,   s->file.bridge.method,
+                                     &s->llm_config, is_plain(s) ? NULL : &s->encoder_config,
+                                     s->dtype,       s->memory,
+                                     batch_size(s)};
 }
 
 /* --- opening: everything but the weights --- */
@@ -127,14 +141,12 @@ struct loading {
     double read, expected;
 };
 
-static double element_bytes(const struct lay_system *s);
-static double weight_bytes(const struct lay_system *s);
-
 /* Packed matrices and the embeddings, which are read for the fingerprint; vectors are too small to count. */
 static double expected_elements(const struct lay_system *s)
 {
     const struct lay_llm_config *llm = &s->llm_config;
-    double elements = weight_bytes(s) / element_bytes(s) + (double)llm->vocab_size * (double)llm->hidden_size;
+    const struct lay_memory_needs needs = memory_needs(s);
+    double elements = lay_memory_weight_elements(&needs) + (double)llm->vocab_size * (double)llm->hidden_size;
     if (!is_plain(s))
         elements += (double)s->encoder_config.vocab_size * (double)s->encoder_config.hidden_size;
     return elements;
@@ -328,95 +340,19 @@ const struct lay_models *lay_system_models(const struct lay_system *s)
 
 /* --- memory --- */
 
-static double element_bytes(const struct lay_system *s)
+static enum lay_status memory_plan(const struct lay_system *s, struct lay_memory_plan *plan,
+                                   struct lay_err *err)
 {
-    return (double)lay_dtype_size(s->dtype);
-}
-
-/* Packed weights; embeddings stay in their files and do not count. */
-static double llm_bytes(const struct lay_system *s)
-{
-    const struct lay_llm_config *c = &s->llm_config;
-    const double H = (double)c->hidden_size, q = (double)(c->num_attention_heads * c->head_dim),
-                 kv = (double)(c->num_key_value_heads * c->head_dim), I = (double)c->intermediate_size;
-    return element_bytes(s) *
-           ((double)c->num_hidden_layers * (2 * H * q + 2 * H * kv + 3 * H * I) + H * (double)c->vocab_size);
-}
-
-static double encoder_bytes(const struct lay_system *s)
-{
-    const struct lay_encoder_config *c = &s->encoder_config;
-    const double d = (double)c->hidden_size, inner = (double)(c->num_attention_heads * c->head_dim);
-    return element_bytes(s) * (double)c->num_hidden_layers *
-           (4 * d * inner + (c->gated ? 3 : 2) * d * (double)c->intermediate_size);
-}
-
-static double bridge_bytes(const struct lay_system *s)
-{
-    const double d = (double)s->encoder_config.hidden_size, H = (double)s->llm_config.hidden_size;
-    switch (s->file.bridge.method) {
-    case LAY_LANGBRIDGE:
-        return element_bytes(s) * d * H;
-    case LAY_MINDMERGER:
-        return element_bytes(s) * (2 * d * d + 2 * d * H);
-    case LAY_LAYALIGN:
-        return element_bytes(s) * (2 * d * d + 3 * d * H);
-    default:
-        return 0;
-    }
-}
-
-static double weight_bytes(const struct lay_system *s)
-{
-    return llm_bytes(s) + (is_plain(s) ? 0 : encoder_bytes(s) + bridge_bytes(s));
-}
-
-/* What is left of the memory for keys and values. */
-static enum lay_status kv_budget(const struct lay_system *s, size_t *bytes, struct lay_err *err)
-{
-    const double left = (double)s->memory - weight_bytes(s);
-    if (left < 16e6)
-        return lay_fail(err, LAY_ERR_INPUT,
-                        "system %s: its weights take %.2f GB in %s, which leaves no room for keys and values "
-                        "in %.2f GB; %s",
-                        s->file.name, 1e-9 * weight_bytes(s), lay_dtype_name(s->dtype),
-                        1e-9 * (double)s->memory,
-                        s->dtype == LAY_F32 ? "use --dtype bf16 or give more --memory"
-                                            : "give more --memory or use a larger machine");
-    *bytes = (size_t)left;
-    return LAY_OK;
-}
-
-static int64_t batch_size(const struct lay_system *s)
-{
-    return s->options.batch_size > 0 ? s->options.batch_size : DEFAULT_BATCH_SIZE;
-}
-
-static void put_bytes(struct lay_str *text, const char *before, double bytes)
-{
-    const bool large = bytes >= 1e9;
-    lay_str_printf(text, "%s%.*f %s", before, large ? 2 : 1, bytes * (large ? 1e-9 : 1e-6),
-                   large ? "GB" : "MB");
+    const struct lay_memory_needs needs = memory_needs(s);
+    return lay_memory_plan_make(&needs, plan, err);
 }
 
 enum lay_status lay_system_plan(const struct lay_system *s, struct lay_str *text, struct lay_err *err)
 {
-    const struct lay_llm_config *c = &s->llm_config;
-    const struct lay_kv_shape shape = {c->num_hidden_layers, c->num_key_value_heads, c->head_dim, s->dtype};
-    size_t kv = 0;
-    LAY_TRY(kv_budget(s, &kv, err));
-    const size_t tokens = kv / lay_kv_page_bytes(&shape) * LAY_KV_PAGE_TOKENS;
-    lay_str_printf(text, "%s (%s, %s): ", s->file.name, lay_system_method(s), lay_dtype_name(s->dtype));
-    put_bytes(text, "weights ", weight_bytes(s));
-    if (!is_plain(s)) {
-        put_bytes(text, " (LLM ", llm_bytes(s));
-        put_bytes(text, ", encoder ", encoder_bytes(s));
-        put_bytes(text, ", bridge ", bridge_bytes(s));
-        lay_str_puts(text, ")");
-    }
-    put_bytes(text, ", keys and values up to ", (double)kv);
-    lay_str_printf(text, " = %zu tokens, at most %lld sequences in flight", tokens, (long long)batch_size(s));
-    return lay_str_check(text, err);
+    const struct lay_memory_needs needs = memory_needs(s);
+    struct lay_memory_plan plan;
+    LAY_TRY(lay_memory_plan_make(&needs, &plan, err));
+    return lay_memory_plan_print(&needs, &plan, text, err);
 }
 
 /* --- answering --- */
@@ -610,7 +546,9 @@ enum lay_status lay_system_generate(struct lay_system *s, const struct lay_reque
         .stats = &s->stats,
     };
     enum lay_status status;
-    LAY_TRY_GOTO(status, kv_budget(s, &options.kv_bytes, err), done);
+    struct lay_memory_plan plan;
+    LAY_TRY_GOTO(status, memory_plan(s, &plan, err), done);
+    options.kv_bytes = plan.kv;
     LAY_TRY_GOTO(status, answering_create(&a, requests, count, err), done);
     if (s->options.official_batch > 0)
         pad_official_groups(&a, (size_t)s->options.official_batch);
