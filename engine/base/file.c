@@ -225,6 +225,12 @@ bool lay_path_is_dir(const char *path)
     return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
+bool lay_path_same(const char *a, const char *b)
+{
+    struct stat x, y;
+    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
 char *lay_path_join(const char *dir, const char *name)
 {
     if (name[0] == '/' || !dir || !*dir)

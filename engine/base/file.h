@@ -38,6 +38,8 @@ void lay_file_writer_abort(struct lay_file_writer *writer);  /* accepts NULL */
 enum lay_status lay_mkdirs(const char *path, struct lay_err *err);
 bool lay_path_exists(const char *path);
 bool lay_path_is_dir(const char *path);
+/* Whether both exist and are the same place once links are followed. */
+bool lay_path_same(const char *a, const char *b);
 
 /* dir + "/" + name, or name alone when it is absolute or dir is NULL or empty. Returns; free with lay_free.
  */
