@@ -1,8 +1,9 @@
 #include "reports/table.h"
 
 #include "engine/base/mem.h"
-#include "engine/base/utf8.h"
 #include "reports/accuracy.h"
+#include "reports/text.h"
+#include "reports/view.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -10,7 +11,6 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
-#include <utf8proc.h>
 
 enum { COLUMN = 7, MAX_COLUMNS = 64 };
 
@@ -24,55 +24,10 @@ struct lay_table_options lay_table_options_for(int fd)
     return options;
 }
 
-/* A name from a file must not move the cursor: controls are shown as one question mark. */
-static bool is_control(int32_t c)
-{
-    return c < 0x20 || (c >= 0x7f && c < 0xa0);
-}
-
-size_t lay_text_width(const char *text)
-{
-    size_t width = 0;
-    for (size_t at = 0, length = strlen(text); at < length;) {
-        const int32_t c = lay_utf8_next(text, length, &at);
-        width += is_control(c) ? 1 : (size_t)utf8proc_charwidth(c);
-    }
-    return width;
-}
-
-static void put_padded(struct lay_str *out, const char *text, size_t width)
-{
-    for (size_t at = 0, length = strlen(text); at < length;) {
-        const size_t begin = at;
-        if (is_control(lay_utf8_next(text, length, &at)))
-            lay_str_putc(out, '?');
-        else
-            lay_str_append(out, text + begin, at - begin);
-    }
-    for (size_t i = lay_text_width(text); i < width; i++)
-        lay_str_putc(out, ' ');
-}
-
 static void attribute(struct lay_str *out, const struct lay_table_options *options, const char *code)
 {
     if (options->color)
         lay_str_printf(out, "\033[%sm", code);
-}
-
-static const struct lay_task_result *find_task(const struct lay_system_result *system, const char *task)
-{
-    for (size_t i = 0; i < system->count; i++)
-        if (strcmp(system->tasks[i].task, task) == 0)
-            return &system->tasks[i];
-    return NULL;
-}
-
-static const struct lay_cell *find_cell(const struct lay_task_result *task, const char *language)
-{
-    for (size_t i = 0; i < task->count; i++)
-        if (strcmp(task->cells[i].language, language) == 0)
-            return &task->cells[i];
-    return NULL;
 }
 
 /* What stands over a column: a language or an average. */
@@ -98,7 +53,7 @@ static void find_columns(struct table *table)
     table->n_columns = 0;
     table->name_width = strlen("  strict");
     for (size_t i = 0; i < table->count; i++) {
-        const struct lay_task_result *task = find_task(&table->systems[i], table->task);
+        const struct lay_task_result *task = lay_task_of(&table->systems[i], table->task);
         if (!task)
             continue;
         const size_t width = lay_text_width(table->systems[i].name);
@@ -129,7 +84,7 @@ static enum lay_status value_of(const struct lay_task_result *task, const struct
         *strict = average.strict;
         return LAY_OK;
     }
-    const struct lay_cell *cell = find_cell(task, column->language);
+    const struct lay_cell *cell = lay_cell_of(task, column->language);
     if (cell) {
         const struct lay_counts counts = lay_cell_counts(cell);
         *paper = lay_accuracy(counts.correct_paper, counts.n);
@@ -141,7 +96,7 @@ static enum lay_status value_of(const struct lay_task_result *task, const struct
 static void put_header(struct lay_str *out, const struct table *table, size_t from, size_t to)
 {
     static const char *const titles[LAY_SET_COUNT] = {"Lrl.", "Hrl.", "Avg."};
-    put_padded(out, "", table->name_width);
+    lay_text_put(out, "", table->name_width);
     for (size_t i = from; i < to; i++)
         lay_str_printf(out, "%*s", COLUMN,
                        table->columns[i].language ? table->columns[i].language
@@ -161,14 +116,14 @@ static enum lay_status put_system(struct lay_str *out, const struct table *table
                                   const struct lay_system_result *system, size_t from, size_t to,
                                   struct lay_err *err)
 {
-    const struct lay_task_result *task = find_task(system, table->task);
+    const struct lay_task_result *task = lay_task_of(system, table->task);
     struct lay_str strict = {0};
     double paper_value, strict_value;
     enum lay_status status = LAY_OK;
     if (!task)
         return LAY_OK;
     attribute(out, table->options, "1");
-    put_padded(out, system->name, table->name_width);
+    lay_text_put(out, system->name, table->name_width);
     for (size_t i = from; i < to && status == LAY_OK; i++) {
         status = value_of(task, &table->columns[i], &paper_value, &strict_value, err);
         put_value(out, paper_value);
@@ -177,7 +132,7 @@ static enum lay_status put_system(struct lay_str *out, const struct table *table
     attribute(out, table->options, "0");
     lay_str_putc(out, '\n');
     attribute(out, table->options, "2");
-    put_padded(out, "  strict", table->name_width);
+    lay_text_put(out, "  strict", table->name_width);
     lay_str_puts(out, lay_str_text(&strict));
     attribute(out, table->options, "0");
     lay_str_putc(out, '\n');
@@ -213,7 +168,7 @@ static void put_remarks(struct lay_str *out, const char *name, const struct lay_
         if (!remarks[i].count)
             continue;
         if (!any) {
-            put_padded(out, name, 0);
+            lay_text_put(out, name, 0);
             lay_str_printf(out, ", of %lld answers: ", (long long)c->n);
         }
         lay_str_printf(out, "%s%lld %s", any ? "; " : "", (long long)remarks[i].count, remarks[i].what);
@@ -229,7 +184,7 @@ static void put_label_note(struct lay_str *out, const char *name, const struct l
 {
     if (task->math || c->n == 0 || c->correct_paper * 50 > c->n || c->correct_strict * 10 < c->n)
         return;
-    put_padded(out, name, 0);
+    lay_text_put(out, name, 0);
     lay_str_puts(out, ": the paper score is near zero while the strict one is not; the answers are probably "
                       "spelt otherwise than the gold labels: see label_words of the prompt set\n");
 }
@@ -241,7 +196,7 @@ static enum lay_status put_average_note(struct lay_str *out, const char *name,
     LAY_TRY(lay_task_average(task, LAY_SET_AVG, &average, err));
     if (average.languages == 0 || average.languages == average.expected)
         return LAY_OK;
-    put_padded(out, name, 0);
+    lay_text_put(out, name, 0);
     lay_str_printf(out, ": averages over %zu of %zu languages, not comparable with those over all\n",
                    average.languages, average.expected);
     return LAY_OK;
@@ -250,7 +205,7 @@ static enum lay_status put_average_note(struct lay_str *out, const char *name,
 static enum lay_status put_notes(struct lay_str *out, const struct table *table, struct lay_err *err)
 {
     for (size_t i = 0; i < table->count; i++) {
-        const struct lay_task_result *task = find_task(&table->systems[i], table->task);
+        const struct lay_task_result *task = lay_task_of(&table->systems[i], table->task);
         if (!task)
             continue;
         const struct lay_counts counts = task_counts(task);
@@ -289,7 +244,7 @@ enum lay_status lay_table_put(struct lay_str *out, const struct lay_system_resul
             bool seen = false;
             table.task = systems[i].tasks[j].task;
             for (size_t k = 0; k < i; k++)
-                seen |= find_task(&systems[k], table.task) != NULL;
+                seen |= lay_task_of(&systems[k], table.task) != NULL;
             if (!seen)
                 LAY_TRY(put_task(out, &table, systems[i].tasks[j].title, err));
         }

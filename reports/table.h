@@ -18,8 +18,4 @@ struct lay_table_options lay_table_options_for(int fd);
 enum lay_status lay_table_put(struct lay_str *out, const struct lay_system_result *systems, size_t count,
                               const struct lay_table_options *options, struct lay_err *err);
 
-/* Terminal columns a text takes: wide scripts count 2, combining marks 0, control characters 1
- * (they are shown as a question mark). */
-size_t lay_text_width(const char *text);
-
 #endif
