@@ -18,12 +18,13 @@ static const struct lay_usage usage = {
         "  layeval run --system layalign-metamath.json --task mgsm --data data/mgsm --out runs/layalign\n"
         "  layeval run --system a.json --system b.json --tasks mgsm,msvamp --lang bn,sw,en --data data --out "
         "runs/ab\n"
-        "  layeval run --system a.json --task xnli --data data --limit 2 --write-out --dry-run",
+        "  layeval run --system a.json --task xnli --data data --limit 2 --write-out --dry-run\n"
+        "  layeval run --system a.json --task xnli --data data --shard 1/2 --out runs/a-1",
 };
 
 /* What the option table cannot hold as it is. */
 struct raw {
-    const char *batch_size, *dtype, *match;
+    const char *batch_size, *dtype, *match, *shard;
     int64_t threads, num_fewshot, write_out_samples;
     bool write_out, log_samples, no_log_samples;
 };
@@ -71,6 +72,8 @@ static enum lay_status interpret(const struct raw *raw, struct lay_run_options *
     LAY_TRY(read_batch_size(raw->batch_size, &run->system.batch_size, err));
     LAY_TRY(read_dtype(raw->dtype, &run->system.dtype, err));
     LAY_TRY(read_match(raw->match, &run->match, err));
+    if (raw->shard)
+        LAY_TRY(lay_shard_parse(raw->shard, &run->shard, err));
     if (raw->num_fewshot != 0)
         return lay_fail(err, LAY_ERR_USAGE,
                         "--num-fewshot: only 0 exists; the papers evaluate without examples in the prompt");
@@ -122,6 +125,9 @@ static enum lay_status parse_and_run(int argc, char **argv, struct lay_run_optio
         {"out", "output-path", LAY_OPTION_STRING, "DIR", "the run directory", &run->out_dir, 0, 0},
         {"limit", NULL, LAY_OPTION_INT, "N", "only the first N samples per language", &run->limit, 1,
          INT32_MAX},
+        {"shard", NULL, LAY_OPTION_STRING, "I/N",
+         "only part I of N, for several machines: `layeval merge` puts\nthe parts together", &raw.shard, 0,
+         0},
         {"Generation", NULL, LAY_OPTION_HEADING, NULL, NULL, NULL, 0, 0},
         {"prompt-set", NULL, LAY_OPTION_STRING, "NAME",
          "prompt set, by name or file (default: the system file's)", &run->prompt_set, 0, 0},

@@ -22,7 +22,7 @@ enum lay_option_kind {
     LAY_OPTION_HEADING /* only a line in --help */
 };
 
-#define LAY_OPTION_LIST_MAX 64
+#define LAY_OPTION_LIST_MAX 256
 struct lay_option_list {
     char *items[LAY_OPTION_LIST_MAX]; /* owned; lay_option_list_free */
     size_t count;

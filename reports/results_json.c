@@ -332,7 +332,7 @@ static enum lay_status put_ours(struct lay_emit *emit, const struct lay_system_r
 {
     static const char *const carried[] = {
         "prompt_set",     "dtype",           "weights_fingerprint",    "onednn",      "isa",
-        "official_batch", "batch_invariant", "batch_invariant_reason", "generations",
+        "official_batch", "batch_invariant", "batch_invariant_reason", "generations", "shard",
     };
     lay_emit_open(emit, system->name, '{');
     lay_emit_string(emit, "method", system->method);

@@ -64,7 +64,7 @@ enum lay_status lay_items_create(const struct lay_items_options *options, struct
             struct lay_item *item = &items->list[items->count];
             status = lay_item_render(options, cell, &cell->data->samples[i], item, err);
             items->count += status == LAY_OK;
-            item->wanted = i < cell->wanted;
+            item->wanted = lay_workload_chosen(cell, i);
             items->wanted += item->wanted;
         }
         items->start[c + 1] = items->count;

@@ -12,7 +12,7 @@ struct lay_item {
     const struct lay_sample *sample;      /* borrowed */
     char *source;                         /* what the encoder reads; NULL without encoder */
     char *prompt;                         /* the LLM's text prompt; NULL for none */
-    bool wanted;                          /* false: only completes an official batch */
+    bool wanted;                          /* false: completes an official batch, or is another shard's */
     bool done;                            /* stands in the journal */
 };
 

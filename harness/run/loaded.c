@@ -4,6 +4,7 @@
 #include "engine/base/mem.h"
 #include "harness/run/manifest.h"
 #include "harness/run/results.h"
+#include "harness/run/shard.h"
 
 #include <string.h>
 
@@ -17,23 +18,7 @@ enum lay_status lay_match_parse(const char *name, enum lay_match *match, struct 
 
 /* --- one run --- */
 
-static int64_t promised_samples(const cJSON *manifest)
-{
-    const cJSON *task, *language;
-    int64_t promised = 0;
-    cJSON_ArrayForEach(task, cJSON_GetObjectItemCaseSensitive(manifest, "tasks"))
-    {
-        cJSON_ArrayForEach(language, cJSON_GetObjectItemCaseSensitive(task, "languages"))
-        {
-            int64_t n = 0;
-            if (lay_json_get_int(language, "", "n", &n, NULL) == LAY_OK && n > 0 && n < INT32_MAX)
-                promised += n;
-        }
-    }
-    return promised;
-}
-
-static enum lay_status load(const char *match, struct lay_loaded *run, struct lay_err *err)
+static enum lay_status read_run(const char *match, struct lay_loaded *run, struct lay_err *err)
 {
     const char *rule = lay_match_name(LAY_MATCH_TOLERANCE);
     LAY_TRY(lay_manifest_read(run->dir, &run->manifest, run->manifest_hash, err));
@@ -43,20 +28,32 @@ static enum lay_status load(const char *match, struct lay_loaded *run, struct la
                         "%s: " LAY_JOURNAL_FILE " belongs to another " LAY_MANIFEST_FILE
                         "; put back the one it was written with",
                         run->dir);
-    run->promised = promised_samples(run->manifest);
+    run->promised = lay_manifest_samples(run->manifest);
     LAY_TRY(lay_json_get_string(run->manifest, LAY_MANIFEST_FILE, "match", &rule, err));
-    LAY_TRY(lay_match_parse(match ? match : rule, &run->match, err));
-    return lay_results_collect(&run->journal, run->manifest, run->match, &run->result, err);
+    return lay_match_parse(match ? match : rule, &run->match, err);
+}
+
+static enum lay_status open_run(const char *dir, const char *match, bool score, struct lay_loaded *run,
+                                struct lay_err *err)
+{
+    *run = (struct lay_loaded){.dir = lay_strdup(dir)};
+    enum lay_status status = run->dir ? read_run(match, run, err) : lay_no_memory(err, "a path");
+    if (status == LAY_OK && score)
+        status = lay_results_collect(&run->journal, run->manifest, run->match, &run->result, err);
+    if (status != LAY_OK)
+        lay_loaded_free(run);
+    return status;
 }
 
 enum lay_status lay_loaded_open(const char *dir, const char *match, struct lay_loaded *run,
                                 struct lay_err *err)
 {
-    *run = (struct lay_loaded){.dir = lay_strdup(dir)};
-    const enum lay_status status = run->dir ? load(match, run, err) : lay_no_memory(err, "a path");
-    if (status != LAY_OK)
-        lay_loaded_free(run);
-    return status;
+    return open_run(dir, match, true, run, err);
+}
+
+enum lay_status lay_loaded_read(const char *dir, struct lay_loaded *run, struct lay_err *err)
+{
+    return open_run(dir, NULL, false, run, err);
 }
 
 void lay_loaded_free(struct lay_loaded *run)
@@ -88,6 +85,15 @@ enum lay_status lay_loaded_is_run(const char *dir, bool *yes, struct lay_err *er
     return path ? LAY_OK : lay_no_memory(err, "a path");
 }
 
+/* Whether `system` of a results.json is the one in the directory called `name`: a shard's is labelled. */
+static bool is_system(const cJSON *system, const char *name)
+{
+    char label[LAY_SHARD_LABEL];
+    const size_t length = strlen(name);
+    lay_shard_label(system, label);
+    return strncmp(system->string, name, length) == 0 && strcmp(system->string + length, label) == 0;
+}
+
 /* As the run listed its systems: in the order its results.json has, new ones behind. */
 static enum lay_status keep_order(const char *dir, struct lay_dir *runs, struct lay_err *err)
 {
@@ -105,7 +111,7 @@ static enum lay_status keep_order(const char *dir, struct lay_dir *runs, struct 
     cJSON_ArrayForEach(system, cJSON_GetObjectItemCaseSensitive(ours, "systems"))
     {
         size_t at = placed;
-        while (at < runs->count && strcmp(runs->names[at], system->string) != 0)
+        while (at < runs->count && !is_system(system, runs->names[at]))
             at++;
         if (at == runs->count)
             continue;

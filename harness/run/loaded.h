@@ -32,6 +32,8 @@ enum lay_status lay_match_parse(const char *name, enum lay_match *match, struct 
  * together. */
 enum lay_status lay_loaded_open(const char *dir, const char *match, struct lay_loaded *run,
                                 struct lay_err *err);
+/* The same without scoring: `result` stays empty. */
+enum lay_status lay_loaded_read(const char *dir, struct lay_loaded *run, struct lay_err *err);
 void lay_loaded_free(struct lay_loaded *run);
 
 /* One line on `stream` if the run is unfinished, as `layeval COMMAND` would say it. */

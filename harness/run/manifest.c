@@ -120,6 +120,17 @@ static bool add_optional(cJSON *manifest, const char *key, int64_t number, bool 
     return given ? add_number(manifest, key, number) : cJSON_AddNullToObject(manifest, key) != NULL;
 }
 
+/* The numbers of samples under "tasks" stay those of the whole run. */
+static bool add_shard(cJSON *manifest, const struct lay_manifest_inputs *in)
+{
+    if (in->shard.count == 0)
+        return cJSON_AddNullToObject(manifest, "shard") != NULL;
+    cJSON *shard = cJSON_AddObjectToObject(manifest, "shard");
+    return shard && add_number(shard, "index", in->shard.index) &&
+           add_number(shard, "count", in->shard.count) &&
+           add_number(shard, "samples", (int64_t)in->workload->samples);
+}
+
 static bool add_invariance(cJSON *manifest, int64_t official_batch)
 {
     struct lay_str reason = {0};
@@ -156,7 +167,7 @@ static bool fill(cJSON *manifest, const struct lay_manifest_inputs *in)
                     add_system(manifest, in->system, &fingerprint) && add_prompt_set(manifest, in->prompts) &&
                     add_tasks(manifest, in->workload, in->prompts) && add_generation(manifest, in) &&
                     add_optional(manifest, "official_batch", in->official_batch, in->official_batch > 0) &&
-                    add_optional(manifest, "limit", in->limit, in->limit >= 0) &&
+                    add_optional(manifest, "limit", in->limit, in->limit >= 0) && add_shard(manifest, in) &&
                     add_string(manifest, "match", lay_match_name(in->match)) &&
                     add_number(manifest, "strict_version", LAY_STRICT_VERSION) &&
                     add_string(manifest, "dtype", lay_dtype_name(lay_system_dtype(in->system))) &&
@@ -220,13 +231,33 @@ enum lay_status lay_manifest_read(const char *dir, cJSON **manifest, char hash[L
     return status;
 }
 
+int64_t lay_manifest_samples(const cJSON *manifest)
+{
+    const cJSON *task, *language;
+    struct lay_shard shard;
+    int64_t samples = 0;
+    if (lay_shard_read(manifest, &shard, &samples))
+        return samples;
+    cJSON_ArrayForEach(task, cJSON_GetObjectItemCaseSensitive(manifest, "tasks"))
+    {
+        cJSON_ArrayForEach(language, cJSON_GetObjectItemCaseSensitive(task, "languages"))
+        {
+            int64_t n = 0;
+            if (lay_json_get_int(language, "", "n", &n, NULL) == LAY_OK && n > 0 && n < INT32_MAX)
+                samples += n;
+        }
+    }
+    return samples;
+}
+
 /* --- comparing --- */
 
 enum { SHOWN_DIFFERENCES = 6, VALUE_SHOWN = 36 };
 
 struct comparison {
     bool before_load;
-    struct lay_str text; /* "key: stored VALUE, now VALUE; …" */
+    const char *stored_name, *wanted_name;
+    struct lay_str *text;
     size_t count;
 };
 
@@ -251,11 +282,11 @@ static void differ(struct comparison *c, const char *path, const cJSON *stored, 
 {
     if (c->count++ >= SHOWN_DIFFERENCES)
         return;
-    lay_str_printf(&c->text, "%s%s (there ", c->count > 1 ? ", " : "", path);
-    put_value(&c->text, stored);
-    lay_str_puts(&c->text, ", now ");
-    put_value(&c->text, wanted);
-    lay_str_putc(&c->text, ')');
+    lay_str_printf(c->text, "%s%s (%s ", c->count > 1 ? ", " : "", path, c->stored_name);
+    put_value(c->text, stored);
+    lay_str_printf(c->text, ", %s ", c->wanted_name);
+    put_value(c->text, wanted);
+    lay_str_putc(c->text, ')');
 }
 
 static void compare(struct comparison *c, const char *path, const cJSON *stored, const cJSON *wanted);
@@ -306,20 +337,29 @@ static void compare(struct comparison *c, const char *path, const cJSON *stored,
         differ(c, path, stored, wanted);
 }
 
+void lay_manifest_differences(struct lay_manifest_side a, struct lay_manifest_side b, bool before_load,
+                              struct lay_str *text)
+{
+    struct comparison c = {
+        .before_load = before_load, .stored_name = a.name, .wanted_name = b.name, .text = text};
+    compare(&c, "", a.manifest, b.manifest);
+    if (c.count > SHOWN_DIFFERENCES)
+        lay_str_printf(text, " and %zu more", c.count - SHOWN_DIFFERENCES);
+}
+
 enum lay_status lay_manifest_compare(const char *dir, const cJSON *stored, const cJSON *wanted,
                                      bool before_load, struct lay_err *err)
 {
-    struct comparison c = {.before_load = before_load};
-    enum lay_status status = LAY_OK;
-    compare(&c, "", stored, wanted);
-    if (c.count > SHOWN_DIFFERENCES)
-        lay_str_printf(&c.text, " and %zu more", c.count - SHOWN_DIFFERENCES);
-    if (c.count > 0)
+    struct lay_str text = {0};
+    lay_manifest_differences((struct lay_manifest_side){"there", stored},
+                             (struct lay_manifest_side){"now", wanted}, before_load, &text);
+    enum lay_status status = lay_str_check(&text, err);
+    if (status == LAY_OK && text.length > 0)
         status =
             lay_fail(err, LAY_ERR_INPUT,
                      "%s: holds another run, which this one cannot continue; it differs in %s; name another "
                      "--out or remove that directory",
-                     dir, lay_str_text(&c.text));
-    lay_str_free(&c.text);
+                     dir, lay_str_text(&text));
+    lay_str_free(&text);
     return status;
 }

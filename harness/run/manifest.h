@@ -6,6 +6,7 @@
 
 #include "engine/base/json.h"
 #include "engine/system.h"
+#include "harness/run/shard.h"
 #include "harness/run/workload.h"
 #include "tasks/prompt.h"
 #include "tasks/score.h"
@@ -19,6 +20,7 @@ struct lay_manifest_inputs {
     int64_t max_new_tokens;
     int64_t official_batch; /* 0: off */
     int64_t limit;          /* -1: all */
+    struct lay_shard shard;
     enum lay_match match;
 };
 
@@ -35,6 +37,18 @@ enum lay_status lay_manifest_write(const char *dir, const cJSON *manifest, char 
 /* LAY_ERR_INPUT when missing or damaged. */
 enum lay_status lay_manifest_read(const char *dir, cJSON **manifest, char hash[LAY_HASH_HEX],
                                   struct lay_err *err);
+
+/* How many samples the run has: those of its shard, else of all languages. */
+int64_t lay_manifest_samples(const cJSON *manifest);
+
+/* Appends "KEY (A_NAME VALUE, B_NAME VALUE), …" to `text`, nothing when they are equal. `before_load`: keys
+ * that `b` lacks do not count. */
+struct lay_manifest_side {
+    const char *name;
+    const cJSON *manifest;
+};
+void lay_manifest_differences(struct lay_manifest_side a, struct lay_manifest_side b, bool before_load,
+                              struct lay_str *text);
 
 /* LAY_ERR_INPUT with the differing keys and both values when `stored` and `wanted` differ. Before the weights
  * are loaded keys that `wanted` lacks do not count. */

@@ -2,6 +2,7 @@
 
 #include "engine/base/mem.h"
 #include "harness/run/manifest.h"
+#include "harness/run/shard.h"
 #include "tasks/task.h"
 
 #include <stdio.h>
@@ -295,6 +296,16 @@ static enum lay_status make_room(const struct lay_journal *journal, struct lay_s
     return LAY_OK;
 }
 
+static enum lay_status copy_name(const char *name, const cJSON *manifest, char **copy, struct lay_err *err)
+{
+    char label[LAY_SHARD_LABEL];
+    struct lay_str text = {0};
+    lay_shard_label(manifest, label);
+    lay_str_printf(&text, "%s%s", name, label);
+    *copy = lay_str_take(&text);
+    return *copy ? LAY_OK : lay_no_memory(err, "the results");
+}
+
 enum lay_status lay_results_collect(const struct lay_journal *journal, const cJSON *manifest,
                                     enum lay_match match, struct lay_system_result *result,
                                     struct lay_err *err)
@@ -307,7 +318,7 @@ enum lay_status lay_results_collect(const struct lay_journal *journal, const cJS
     LAY_TRY(lay_languages_load(NULL, err));
     LAY_TRY(lay_json_get_string(system, LAY_MANIFEST_FILE ": system", "name", &name, err));
     LAY_TRY(lay_json_get_string(system, LAY_MANIFEST_FILE ": system", "method", &method, err));
-    LAY_TRY_GOTO(status, copy_text(name, &result->name, err), fail);
+    LAY_TRY_GOTO(status, copy_name(name, manifest, &result->name, err), fail);
     LAY_TRY_GOTO(status, copy_text(method, &result->method, err), fail);
     LAY_TRY_GOTO(status, add_promised(manifest, result, err), fail);
     LAY_TRY_GOTO(status, make_room(journal, result, err), fail);

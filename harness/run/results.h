@@ -17,13 +17,14 @@ struct lay_results_options {
 
 /* Scores every entry and groups them: tasks in the manifest's order, languages in the papers' printed order,
  * samples by id. Languages the manifest names are there even without entries. `manifest` gives the system's
- * name and method and, per task, what its labels are called in answers; it is borrowed by `result`. Free with
- * lay_system_result_free. An entry of an unknown task or language is LAY_ERR_INPUT. */
+ * name (with lay_shard_label) and method and, per task, what its labels are called in answers; it is borrowed
+ * by `result`. Free with lay_system_result_free. An entry of an unknown task or language is LAY_ERR_INPUT. */
 enum lay_status lay_results_collect(const struct lay_journal *journal, const cJSON *manifest,
                                     enum lay_match match, struct lay_system_result *result,
                                     struct lay_err *err);
 
-/* Writes results.json, results.csv, samples_*.jsonl and paper/ into options->dir, each atomically. */
+/* Writes results.json, results.csv, samples_*.jsonl and, except for a shard, paper/ into options->dir, each
+ * atomically. */
 enum lay_status lay_results_write(const struct lay_system_result *result,
                                   const struct lay_results_options *options, struct lay_err *err);
 

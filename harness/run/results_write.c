@@ -1,6 +1,7 @@
 #include "engine/base/file.h"
 #include "engine/base/mem.h"
 #include "harness/run/results.h"
+#include "harness/run/shard.h"
 #include "reports/paper.h"
 #include "reports/results_csv.h"
 #include "reports/results_json.h"
@@ -46,10 +47,12 @@ static enum lay_status write_samples(const struct lay_system_result *result, con
 enum lay_status lay_results_write(const struct lay_system_result *result,
                                   const struct lay_results_options *options, struct lay_err *err)
 {
+    struct lay_shard shard;
     LAY_TRY(lay_mkdirs(options->dir, err));
     if (options->log_samples)
         LAY_TRY(write_samples(result, options->dir, err));
-    for (size_t t = 0; t < result->count; t++)
+    /* the official layout cannot say that it is that of a part */
+    for (size_t t = 0; t < result->count && !lay_shard_read(result->manifest, &shard, NULL); t++)
         LAY_TRY(lay_paper_write(options->dir, &result->tasks[t], err));
     return write_tables(result, 1, false, options->dir, err);
 }

@@ -30,7 +30,9 @@ static enum lay_status load_workload(struct session *s, struct lay_err *err)
                                                  .data_dir = o->data_dir,
                                                  .limit = o->limit,
                                                  .whole_file = o->system.official_batch > 0};
-    const enum lay_status status = lay_workload_load(&options, &s->workload, &notes, err);
+    enum lay_status status = lay_workload_load(&options, &s->workload, &notes, err);
+    if (status == LAY_OK)
+        status = lay_shard_choose(o->shard, o->system.official_batch, &s->workload, err);
     if (status == LAY_OK && !o->quiet)
         fputs(lay_str_text(&notes), stderr);
     lay_str_free(&notes);
@@ -72,9 +74,13 @@ static enum lay_status print_plan(const struct session *s, struct lay_err *err)
         return LAY_OK;
     for (size_t c = 0; c < workload->count; c++)
         fprintf(stream, "%s %s: %zu of %zu samples of %s (%s)\n", workload->cells[c].task->name,
-                workload->cells[c].language->iso, workload->cells[c].wanted, workload->cells[c].data->total,
+                workload->cells[c].language->iso, workload->cells[c].n_chosen, workload->cells[c].data->total,
                 workload->cells[c].file, workload->cells[c].data->layout);
-    fprintf(stream, "%zu samples for each of %zu systems\n", workload->samples, s->count);
+    fprintf(stream, "%zu samples for each of %zu systems", workload->samples, s->count);
+    if (s->options->shard.count > 0)
+        fprintf(stream, " (shard %lld of %lld)", (long long)s->options->shard.index,
+                (long long)s->options->shard.count);
+    fputc('\n', stream);
     return LAY_OK;
 }
 
@@ -92,13 +98,7 @@ static enum lay_status prepare_directories(struct session *s, struct lay_err *er
     const char *out = s->options->out_dir;
     if (s->count == 1)
         return lay_run_system_prepare(&s->systems[0], out, s->options, &s->workload, err);
-    LAY_TRY(lay_rundir_open(out, &s->lock, err));
-    char *manifest = lay_path_join(out, LAY_MANIFEST_FILE);
-    const bool single = manifest && lay_path_exists(manifest);
-    lay_free(manifest);
-    if (single)
-        return lay_fail(err, LAY_ERR_INPUT,
-                        "%s: is the directory of a run of one system; name another --out for several", out);
+    LAY_TRY(lay_rundir_open_above(out, &s->lock, err));
     for (size_t i = 0; i < s->count; i++) {
         char *dir = lay_path_join(out, lay_system_name(s->systems[i].system));
         const enum lay_status status =

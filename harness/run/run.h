@@ -5,6 +5,7 @@
 #include "engine/base/err.h"
 #include "engine/system.h"
 #include "harness/options.h"
+#include "harness/run/shard.h"
 #include "tasks/score.h"
 
 struct lay_run_options {
@@ -13,6 +14,7 @@ struct lay_run_options {
     const char *out_dir;    /* NULL only with dry_run */
     const char *prompt_set; /* NULL: what the system file says */
     int64_t limit;          /* -1: all */
+    struct lay_shard shard; /* a part of what limit leaves */
     int64_t write_out;      /* samples per language whose texts and ids are printed; 0: none */
     int threads;            /* for timing.json */
     struct lay_system_options system;

@@ -119,34 +119,16 @@ static enum lay_status build_manifest(const struct lay_run_system *run, const st
                                                .max_new_tokens = run->max_new_tokens,
                                                .official_batch = options->system.official_batch,
                                                .limit = options->limit,
+                                               .shard = options->shard,
                                                .match = options->match};
     return lay_manifest_build(&inputs, manifest, err);
 }
 
-static bool holds(const char *dir, const char *name)
-{
-    char *path = lay_path_join(dir, name);
-    const bool there = path && lay_path_exists(path);
-    lay_free(path);
-    return there;
-}
-
-/* The manifest is there before the journal, the journal before any report. */
-static enum lay_status check_leftovers(const char *dir, struct lay_err *err)
-{
-    static const char *const later[] = {LAY_JOURNAL_FILE, "results.json", "results.csv"};
-    for (size_t i = 0; i < sizeof later / sizeof *later; i++)
-        if (!holds(dir, LAY_MANIFEST_FILE) && holds(dir, later[i]))
-            return lay_fail(
-                err, LAY_ERR_INPUT,
-                "%s: holds %s but no %s, so it is not the directory of one run; name another --out", dir,
-                later[i], LAY_MANIFEST_FILE);
-    return LAY_OK;
-}
-
 static enum lay_status read_journal(struct lay_run_system *run, struct lay_err *err)
 {
-    if (!holds(run->dir, LAY_JOURNAL_FILE))
+    bool there;
+    LAY_TRY(lay_rundir_holds(run->dir, LAY_JOURNAL_FILE, &there, err));
+    if (!there)
         return LAY_OK;
     LAY_TRY(lay_journal_read(run->dir, &run->journal, err));
     if (run->journal.manifest_hash[0] && strcmp(run->journal.manifest_hash, run->manifest_hash) != 0)
@@ -162,12 +144,14 @@ enum lay_status lay_run_system_prepare(struct lay_run_system *run, const char *d
                                        const struct lay_workload *workload, struct lay_err *err)
 {
     cJSON *wanted;
+    bool there;
     run->dir = lay_strdup(dir);
     if (!run->dir)
         return lay_no_memory(err, "a path");
     LAY_TRY(lay_rundir_open(dir, &run->lock, err));
-    LAY_TRY(check_leftovers(dir, err));
-    if (!holds(dir, LAY_MANIFEST_FILE))
+    LAY_TRY(lay_rundir_refuse_stray(dir, err));
+    LAY_TRY(lay_rundir_holds(dir, LAY_MANIFEST_FILE, &there, err));
+    if (!there)
         return LAY_OK;
     LAY_TRY(lay_manifest_read(dir, &run->manifest, run->manifest_hash, err));
     LAY_TRY(build_manifest(run, options, workload, &wanted, err));

@@ -2,6 +2,8 @@
 
 #include "engine/base/file.h"
 #include "engine/base/mem.h"
+#include "harness/run/journal.h"
+#include "harness/run/manifest.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -128,4 +130,60 @@ void lay_rundir_close(struct lay_rundir *dir)
     close(dir->fd);
     lay_free(dir->lock_path);
     lay_free(dir);
+}
+
+enum lay_status lay_rundir_holds(const char *path, const char *name, bool *there, struct lay_err *err)
+{
+    struct stat found;
+    char *file = lay_path_join(path, name);
+    if (!file)
+        return lay_no_memory(err, "a path");
+    enum lay_status status = LAY_OK;
+    *there = stat(file, &found) == 0;
+    if (!*there && errno != ENOENT && errno != ENOTDIR)
+        status = lay_fail(err, LAY_ERR_IO, "%s: cannot look at it: %s", file, strerror(errno));
+    lay_free(file);
+    return status;
+}
+
+enum lay_status lay_rundir_refuse_other(const char *path, const cJSON *manifest, struct lay_err *err)
+{
+    char hash[LAY_HASH_HEX];
+    cJSON *stored;
+    bool there;
+    LAY_TRY(lay_rundir_holds(path, LAY_MANIFEST_FILE, &there, err));
+    if (!there)
+        return LAY_OK;
+    LAY_TRY(lay_manifest_read(path, &stored, hash, err));
+    const enum lay_status status = lay_manifest_compare(path, stored, manifest, false, err);
+    cJSON_Delete(stored);
+    return status;
+}
+
+enum lay_status lay_rundir_open_above(const char *path, struct lay_rundir **dir, struct lay_err *err)
+{
+    bool single;
+    LAY_TRY(lay_rundir_holds(path, LAY_MANIFEST_FILE, &single, err));
+    if (single)
+        return lay_fail(err, LAY_ERR_INPUT,
+                        "%s: is the directory of a run of one system; name another --out for several", path);
+    return lay_rundir_open(path, dir, err);
+}
+
+enum lay_status lay_rundir_refuse_stray(const char *path, struct lay_err *err)
+{
+    static const char *const later[] = {LAY_JOURNAL_FILE, "results.json", "results.csv"};
+    bool there;
+    LAY_TRY(lay_rundir_holds(path, LAY_MANIFEST_FILE, &there, err));
+    if (there)
+        return LAY_OK;
+    for (size_t i = 0; i < sizeof later / sizeof *later; i++) {
+        LAY_TRY(lay_rundir_holds(path, later[i], &there, err));
+        if (there)
+            return lay_fail(err, LAY_ERR_INPUT,
+                            "%s: holds %s but no " LAY_MANIFEST_FILE
+                            ", so it is not the directory of one run; name another --out",
+                            path, later[i]);
+    }
+    return LAY_OK;
 }

@@ -106,29 +106,72 @@ static cJSON *session_object(const struct lay_timing *timing, const struct lay_t
     return session;
 }
 
+static cJSON *empty_file(void)
+{
+    cJSON *root = cJSON_CreateObject();
+    cJSON_AddArrayToObject(root, "sessions");
+    return root;
+}
+
+static cJSON *sessions_of(const cJSON *root)
+{
+    return cJSON_GetObjectItemCaseSensitive(root, "sessions");
+}
+
+/* What DIR/timing.json holds; one that cannot be read holds no sessions. */
+static cJSON *read_file(const char *dir)
+{
+    cJSON *root = NULL;
+    char *path = lay_path_join(dir, LAY_TIMING_FILE);
+    if (!path || lay_json_read(path, &root, NULL) != LAY_OK || !cJSON_IsArray(sessions_of(root))) {
+        cJSON_Delete(root);
+        root = empty_file();
+    }
+    lay_free(path);
+    return root;
+}
+
+static enum lay_status write_file(const cJSON *root, const char *dir, struct lay_err *err)
+{
+    struct lay_str text = {0};
+    char *path = lay_path_join(dir, LAY_TIMING_FILE);
+    lay_json_put(&text, root, 2);
+    lay_str_putc(&text, '\n');
+    enum lay_status status = path ? lay_str_check(&text, err) : lay_no_memory(err, "a path");
+    if (status == LAY_OK)
+        status = lay_file_write(path, text.data, text.length, err);
+    lay_str_free(&text);
+    lay_free(path);
+    return status;
+}
+
 enum lay_status lay_timing_write(const struct lay_timing *timing, const struct lay_timing_context *context,
                                  const char *dir, struct lay_err *err)
 {
-    cJSON *root = NULL;
-    struct lay_str text = {0};
-    char *path = lay_path_join(dir, LAY_TIMING_FILE);
-    if (!path)
-        return lay_no_memory(err, "a path");
-    if (lay_json_read(path, &root, NULL) != LAY_OK || !cJSON_IsArray(cJSON_GetObjectItem(root, "sessions"))) {
-        cJSON_Delete(root);
-        root = cJSON_CreateObject();
-        cJSON_AddArrayToObject(root, "sessions");
-    }
+    cJSON *root = read_file(dir);
     cJSON *session = session_object(timing, context);
-    if (!cJSON_AddItemToArray(cJSON_GetObjectItem(root, "sessions"), session))
+    if (!cJSON_AddItemToArray(sessions_of(root), session))
         cJSON_Delete(session);
-    lay_json_put(&text, root, 2);
-    lay_str_putc(&text, '\n');
-    enum lay_status status = lay_str_check(&text, err);
-    if (status == LAY_OK)
-        status = lay_file_write(path, text.data, text.length, err);
+    const enum lay_status status = write_file(root, dir, err);
     cJSON_Delete(root);
-    lay_str_free(&text);
-    lay_free(path);
+    return status;
+}
+
+enum lay_status lay_timing_merge(const struct lay_timing_source *sources, size_t count, const char *dir,
+                                 struct lay_err *err)
+{
+    cJSON *root = empty_file();
+    for (size_t i = 0; i < count; i++) {
+        cJSON *part = read_file(sources[i].dir);
+        cJSON *session;
+        while ((session = cJSON_DetachItemFromArray(sessions_of(part), 0)) != NULL) {
+            cJSON_AddStringToObject(session, "shard", sources[i].shard);
+            if (!cJSON_AddItemToArray(sessions_of(root), session))
+                cJSON_Delete(session);
+        }
+        cJSON_Delete(part);
+    }
+    const enum lay_status status = write_file(root, dir, err);
+    cJSON_Delete(root);
     return status;
 }

@@ -38,4 +38,13 @@ struct lay_timing_context {
 enum lay_status lay_timing_write(const struct lay_timing *timing, const struct lay_timing_context *context,
                                  const char *dir, struct lay_err *err);
 
+/* Joins the sessions of several directories' timing.json into that of DIR, each with a member "shard"; files
+ * that cannot be read have no sessions. */
+struct lay_timing_source {
+    const char *dir;
+    char shard[48]; /* "2/4" */
+};
+enum lay_status lay_timing_merge(const struct lay_timing_source *sources, size_t count, const char *dir,
+                                 struct lay_err *err);
+
 #endif

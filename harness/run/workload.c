@@ -155,6 +155,7 @@ static enum lay_status load_cell(const struct lay_task *task, const struct lay_l
     if (!cell->data)
         return LAY_OK;
     cell->wanted = limit >= 0 && (size_t)limit < cell->data->count ? (size_t)limit : cell->data->count;
+    cell->n_chosen = cell->wanted;
     cell->file = below(task->name, below(data_options->dir, cell->data->file));
     if (cell->file[0] == '/') /* a manifest holds no absolute paths */
         cell->file = strrchr(cell->file, '/') + 1;
@@ -183,7 +184,7 @@ static enum lay_status load_task(const struct lay_task *task, const struct lay_w
             continue;
         }
         workload->count++;
-        workload->samples += cell->wanted;
+        workload->samples += cell->n_chosen;
     }
     if (missing.length > 0)
         lay_str_printf(notes, "%s: no data for%s\n", task->title, lay_str_text(&missing));
@@ -212,8 +213,10 @@ enum lay_status lay_workload_load(const struct lay_workload_options *options, st
 
 void lay_workload_free(struct lay_workload *workload)
 {
-    for (size_t i = 0; i < workload->count; i++)
+    for (size_t i = 0; i < workload->count; i++) {
         lay_dataset_free(workload->cells[i].data);
+        lay_free(workload->cells[i].chosen);
+    }
     lay_free(workload->cells);
     *workload = (struct lay_workload){0};
 }

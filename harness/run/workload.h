@@ -10,6 +10,8 @@ struct lay_workload_cell {
     const struct lay_language *language;
     struct lay_dataset *data;
     size_t wanted;    /* the first samples of data; the others only complete official batches */
+    bool *chosen;     /* [wanted]: those of a shard (shard.h); NULL: all of them */
+    size_t n_chosen;  /* how many */
     const char *file; /* data->file below the data directory; points into it */
 };
 
@@ -18,7 +20,7 @@ struct lay_workload_cell {
 struct lay_workload {
     struct lay_workload_cell *cells;
     size_t count;
-    size_t samples; /* sum of wanted */
+    size_t samples; /* sum of n_chosen */
 };
 
 struct lay_workload_options {
@@ -37,5 +39,11 @@ struct lay_workload_options {
 enum lay_status lay_workload_load(const struct lay_workload_options *options, struct lay_workload *workload,
                                   struct lay_str *notes, struct lay_err *err);
 void lay_workload_free(struct lay_workload *workload);
+
+/* Whether the i-th sample of the cell's data is to be answered. */
+static inline bool lay_workload_chosen(const struct lay_workload_cell *cell, size_t i)
+{
+    return i < cell->wanted && (!cell->chosen || cell->chosen[i]);
+}
 
 #endif

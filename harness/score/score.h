@@ -31,8 +31,4 @@ enum lay_status lay_score_print(const struct lay_score_arguments *arguments,
 enum lay_status lay_score_print_extracted(const struct lay_journal *journal,
                                           const struct lay_system_result *result, struct lay_err *err);
 
-/* LAY_ERR_INPUT if `dir` holds a run with another manifest: what is written elsewhere makes a run directory
- * of its own, and one that holds another run is left alone. */
-enum lay_status lay_score_refuse_foreign(const char *dir, const cJSON *manifest, struct lay_err *err);
-
 #endif

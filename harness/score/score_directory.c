@@ -22,20 +22,6 @@ static void scored_free(struct scored *scored)
     lay_loaded_free(&scored->run);
 }
 
-enum lay_status lay_score_refuse_foreign(const char *dir, const cJSON *manifest, struct lay_err *err)
-{
-    char hash[LAY_HASH_HEX];
-    cJSON *stored;
-    bool is_run;
-    LAY_TRY(lay_loaded_is_run(dir, &is_run, err));
-    if (!is_run)
-        return LAY_OK;
-    LAY_TRY(lay_manifest_read(dir, &stored, hash, err));
-    const enum lay_status status = lay_manifest_compare(dir, stored, manifest, false, err);
-    cJSON_Delete(stored);
-    return status;
-}
-
 static enum lay_status copy_file(const char *from, const char *to, const char *name, struct lay_err *err)
 {
     struct lay_str content = {0};
@@ -57,7 +43,7 @@ static enum lay_status write_run(const struct lay_score_arguments *arguments, co
     const struct lay_results_options options = {
         .dir = out, .match = run->match, .log_samples = !arguments->no_samples};
     if (!lay_path_same(run->dir, out)) {
-        LAY_TRY(lay_score_refuse_foreign(out, run->manifest, err));
+        LAY_TRY(lay_rundir_refuse_other(out, run->manifest, err));
         LAY_TRY(copy_file(run->dir, out, LAY_MANIFEST_FILE, err));
         LAY_TRY(copy_file(run->dir, out, LAY_JOURNAL_FILE, err));
     }

@@ -30,7 +30,7 @@ static enum lay_status write_generations(const struct lay_score_arguments *argum
     const struct lay_results_options options = {
         .dir = arguments->out, .match = match, .log_samples = !arguments->no_samples};
     LAY_TRY(lay_rundir_open(arguments->out, &scored->lock, err));
-    LAY_TRY(lay_score_refuse_foreign(arguments->out, scored->manifest, err));
+    LAY_TRY(lay_rundir_refuse_other(arguments->out, scored->manifest, err));
     LAY_TRY(lay_manifest_write(arguments->out, scored->manifest, scored->journal.manifest_hash, err));
     LAY_TRY(lay_journal_seal(arguments->out, &scored->journal, err));
     return lay_results_write(&scored->result, &options, err);

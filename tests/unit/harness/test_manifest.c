@@ -55,6 +55,7 @@ static cJSON *build(int64_t limit, bool loaded)
                                                .max_new_tokens = 99,
                                                .official_batch = 3,
                                                .limit = limit,
+                                               .shard = {limit < 0 ? 0 : 2, limit < 0 ? 0 : 3},
                                                .match = LAY_MATCH_FLOAT_EQ};
     assert_int_equal(lay_manifest_build(&inputs, &manifest, &err), LAY_OK);
     lay_system_close(system);
@@ -105,6 +106,7 @@ static void everything_that_determines_the_result_is_there(void **state)
         {"generation.num_fewshot", "0"},
         {"official_batch", "3"},
         {"limit", "20"},
+        {"shard", "{\"index\": 2, \"count\": 3, \"samples\": 20}"},
         {"match", "\"float-eq\""},
         {"dtype", "\"f32\""},
         {"batch_invariant", "false"},
@@ -136,6 +138,7 @@ static void nothing_of_this_machine_or_moment_is_there(void **state)
     assert_null(strstr(text, "threads"));
     assert_null(strstr(text, "17")); /* the batch size */
     assert_string_equal(value_at(manifest, "limit"), "null");
+    assert_string_equal(value_at(manifest, "shard"), "null");
     cJSON_Delete(manifest);
 }
 
