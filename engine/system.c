@@ -3,6 +3,7 @@
 #include "engine/base/file.h"
 #include "engine/base/mem.h"
 #include "engine/base/memory_info.h"
+#include "engine/dnn/invariance.h"
 #include "engine/generate/generate.h"
 #include "engine/memory_plan.h"
 #include "engine/system_file.h"
@@ -27,6 +28,7 @@ struct lay_system {
     struct lay_dnn *dnn;
     struct lay_weights *llm_weights, *encoder_weights, *bridge_weights;
     struct lay_models models;
+    struct lay_invariance invariance;
     struct lay_generate_stats stats;
 };
 
@@ -183,7 +185,11 @@ enum lay_status lay_system_load(struct lay_system *s, void (*progress)(void *con
     for (int i = 0; i < 3; i++)
         if (parts[i])
             lay_weights_listen(parts[i], heard, &loading);
-    const enum lay_status status = load_models(s, err);
+    s->invariance = (struct lay_invariance){.holds = true};
+    enum lay_status status = load_models(s, err);
+    if (status == LAY_OK)
+        status =
+            lay_dnn_invariance(s->dnn, lay_invariance_few, lay_invariance_few_count, &s->invariance, err);
     for (int i = 0; i < 3; i++)
         if (parts[i])
             lay_weights_listen(parts[i], NULL, NULL);
@@ -331,6 +337,12 @@ cJSON *lay_system_describe(const struct lay_system *s)
         return NULL;
     }
     return description;
+}
+
+bool lay_system_is_invariant(const struct lay_system *s, struct lay_str *reason)
+{
+    lay_invariance_print(&s->invariance, reason);
+    return s->invariance.holds;
 }
 
 const struct lay_models *lay_system_models(const struct lay_system *s)

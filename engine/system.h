@@ -29,7 +29,8 @@ struct lay_system;
 /* Reads and checks the system file, the configurations and the tokenizers; no weights yet. */
 enum lay_status lay_system_open(const char *path, const struct lay_system_options *options,
                                 struct lay_system **system, struct lay_err *err);
-/* Packs the weights. Prints nothing; `progress` (may be NULL) hears the fraction done in 0 … 1. */
+/* Packs the weights and tries whether products are invariant. Prints nothing; `progress` (may be NULL) hears
+ * the fraction done in 0 … 1. */
 enum lay_status lay_system_load(struct lay_system *system, void (*progress)(void *context, double fraction),
                                 void *context, struct lay_err *err);
 void lay_system_close(struct lay_system *system); /* accepts NULL */
@@ -46,6 +47,10 @@ bool lay_system_reads_prompt(const struct lay_system *system); /* false with the
  * load also "weights_fingerprint". No absolute paths. Returns; free with cJSON_Delete. NULL when memory runs
  * out. */
 cJSON *lay_system_describe(const struct lay_system *system);
+/* After load: whether an answer depends on nothing but its request. The products of all layers were tried on
+ * this machine then (engine/dnn/invariance.h); `reason` is appended what was found, in one sentence that is
+ * the same for any batch size and number of threads. */
+bool lay_system_is_invariant(const struct lay_system *system, struct lay_str *reason);
 /* Tokens and seconds per phase so far, for timing.json and the progress line. Borrowed. */
 const struct lay_generate_stats *lay_system_stats(const struct lay_system *system);
 /* "weights 13.5 GB, KV 4.0 GB = 120 pages of …, 32 sequences in flight": the plan before loading. */

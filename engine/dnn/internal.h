@@ -35,6 +35,7 @@ struct lay_dnn {
     int64_t n_products;
     uint64_t clock;
     struct lay_scratch pad, rows, result; /* oneDNN's scratchpad, input rows, padded or partial output */
+    struct lay_linear *linears;           /* all that live, the newest first */
 };
 
 /* How a layer is cut up. Weights [in, out] in oneDNN's terms.
@@ -56,6 +57,7 @@ struct lay_linear {
     char *memory, *packed;       /* packed: memory aligned */
     size_t bytes;
     float *bias;
+    struct lay_linear *next, **link; /* in dnn->linears; link is what points here */
 };
 
 enum lay_status lay_dnn_check(dnnl_status_t status, const char *what, struct lay_err *err);

@@ -130,6 +130,24 @@ static enum lay_status build(struct lay_linear *l, const struct lay_matrix *part
     return lay_linear_pack(l, parts, n_parts, err);
 }
 
+static void enlist(struct lay_linear *l)
+{
+    l->next = l->dnn->linears;
+    l->link = &l->dnn->linears;
+    if (l->next)
+        l->next->link = &l->next;
+    l->dnn->linears = l;
+}
+
+static void delist(struct lay_linear *l)
+{
+    if (!l->link)
+        return;
+    *l->link = l->next;
+    if (l->next)
+        l->next->link = l->link;
+}
+
 enum lay_status lay_linear_create(struct lay_dnn *dnn, enum lay_dtype compute, const struct lay_matrix *parts,
                                   int n_parts, const float *bias, struct lay_linear **linear,
                                   struct lay_err *err)
@@ -151,6 +169,7 @@ enum lay_status lay_linear_create(struct lay_dnn *dnn, enum lay_dtype compute, c
         lay_linear_destroy(l);
         return status;
     }
+    enlist(l);
     *linear = l;
     return LAY_OK;
 }
@@ -159,6 +178,7 @@ void lay_linear_destroy(struct lay_linear *linear)
 {
     if (!linear)
         return;
+    delist(linear);
     lay_dnn_desc_destroy(&linear->desc[0]);
     lay_dnn_desc_destroy(&linear->desc[1]);
     lay_free(linear->memory);

@@ -131,19 +131,22 @@ static bool add_shard(cJSON *manifest, const struct lay_manifest_inputs *in)
            add_number(shard, "samples", (int64_t)in->workload->samples);
 }
 
-static bool add_invariance(cJSON *manifest, int64_t official_batch)
+/* Known when the weights are loaded, unless the run asks for batches that influence each other. */
+static bool add_invariance(cJSON *manifest, const struct lay_manifest_inputs *in, bool loaded)
 {
     struct lay_str reason = {0};
-    if (official_batch > 0)
+    bool invariant = false;
+    if (in->official_batch > 0)
         lay_str_printf(
             &reason,
             "--official-batch %lld reproduces the official code, whose padding lets the samples of "
             "a batch influence each other",
-            (long long)official_batch);
+            (long long)in->official_batch);
+    else if (loaded)
+        invariant = lay_system_is_invariant(in->system, &reason);
     else
-        lay_str_puts(&reason, "every row of a product is computed alone and in a fixed order, no padded rows "
-                              "take part");
-    const bool ok = cJSON_AddBoolToObject(manifest, "batch_invariant", official_batch == 0) &&
+        return true;
+    const bool ok = cJSON_AddBoolToObject(manifest, "batch_invariant", invariant) &&
                     add_string(manifest, "batch_invariant_reason", lay_str_text(&reason));
     lay_str_free(&reason);
     return ok;
@@ -174,7 +177,7 @@ static bool fill(cJSON *manifest, const struct lay_manifest_inputs *in)
                     (!bf16 || add_string(manifest, "bf16", lay_dnn_bf16_support())) &&
                     add_string(manifest, "onednn", lay_dnn_version()) &&
                     add_string(manifest, "isa", lay_dnn_isa()) &&
-                    add_invariance(manifest, in->official_batch);
+                    add_invariance(manifest, in, fingerprint != NULL);
     if (!fingerprint)
         return ok;
     if (ok)

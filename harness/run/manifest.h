@@ -24,7 +24,8 @@ struct lay_manifest_inputs {
     enum lay_match match;
 };
 
-/* Before the weights are loaded "weights_fingerprint" is missing. Returns; free with cJSON_Delete. */
+/* Before the weights are loaded "weights_fingerprint" and, as a rule, "batch_invariant" are missing. Returns;
+ * free with cJSON_Delete. */
 enum lay_status lay_manifest_build(const struct lay_manifest_inputs *inputs, cJSON **manifest,
                                    struct lay_err *err);
 

@@ -14,13 +14,14 @@
 
 static struct {
     const char *fingerprint; /* of the weights */
-    long interrupt_after;    /* SIGINT after this many replies of a call; −1: never */
-    int64_t fail_every;      /* every n-th request ends in an error; 0: none */
-    int loads, calls;        /* how often */
-    size_t requests;         /* of the last call */
-    char first_source[256];  /* of the last call */
-    int64_t max_new_tokens;  /* of the last call */
-} fake = {.fingerprint = "f00d", .interrupt_after = -1};
+    bool invariant;
+    long interrupt_after;   /* SIGINT after this many replies of a call; −1: never */
+    int64_t fail_every;     /* every n-th request ends in an error; 0: none */
+    int loads, calls;       /* how often */
+    size_t requests;        /* of the last call */
+    char first_source[256]; /* of the last call */
+    int64_t max_new_tokens; /* of the last call */
+} fake = {.fingerprint = "f00d", .invariant = true, .interrupt_after = -1};
 
 struct lay_system {
     char name[64];
@@ -106,6 +107,13 @@ cJSON *lay_system_describe(const struct lay_system *system)
         return object;
     cJSON_Delete(object);
     return NULL;
+}
+
+bool lay_system_is_invariant(const struct lay_system *system, struct lay_str *reason)
+{
+    (void)system;
+    lay_str_puts(reason, "no products");
+    return fake.invariant;
 }
 
 const struct lay_generate_stats *lay_system_stats(const struct lay_system *system)
