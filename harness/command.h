@@ -20,6 +20,7 @@ int lay_cmd_tokenize(int argc, char **argv);
 int lay_cmd_verify(int argc, char **argv);
 int lay_cmd_make_model(int argc, char **argv);
 int lay_cmd_bench(int argc, char **argv);
+int lay_cmd_selftest(int argc, char **argv);
 int lay_cmd_help(int argc, char **argv);
 
 #endif

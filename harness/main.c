@@ -18,6 +18,7 @@ static const struct lay_command commands[] = {
     {"verify", "recompute a golden case or a dump of your own model", lay_cmd_verify},
     {"make-model", "write a model directory with random weights", lay_cmd_make_model},
     {"bench", "measure tokens per second beside the machine's bound", lay_cmd_bench},
+    {"selftest", "prove on this machine that answers do not depend on the batch", lay_cmd_selftest},
     {"help", "show this list, or the options of a command", lay_cmd_help},
 };
 enum { N_COMMANDS = sizeof commands / sizeof *commands };
