@@ -117,6 +117,10 @@ class Run(Base):
                     shutil.rmtree(out)
                 first = first or out
             self.assertGreater(len(list(first.rglob("samples_*.jsonl"))), 4 * 4 * 6 - 1)
+            for system in SYSTEMS:
+                manifest = json.loads((first / system / "manifest.json").read_text(encoding="utf-8"))
+                self.assertIs(manifest["batch_invariant"], True)
+                self.assertIn("tried on this machine", manifest["batch_invariant_reason"])
 
     def test_official_batches_are_recorded_as_not_invariant(self):
         out = self.dir / "official"
