@@ -12,6 +12,7 @@ static const struct lay_command commands[] = {
     {"run", "evaluate systems on benchmarks", lay_cmd_run},
     {"score", "score generations again, without a model", lay_cmd_score},
     {"merge", "put the shards of a run together", lay_cmd_merge},
+    {"compare", "compare runs over the same samples, sample by sample", lay_cmd_compare},
     {"tasks", "list benchmarks, languages and file layouts", lay_cmd_tasks},
     {"inspect", "show what a weight file or model directory holds", lay_cmd_inspect},
     {"tokenize", "show token ids and pieces of a text", lay_cmd_tokenize},

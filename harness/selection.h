@@ -1,0 +1,27 @@
+/* --task and --lang of the commands that read finished runs: names resolved to what results call them. */
+#ifndef LAY_HARNESS_SELECTION_H
+#define LAY_HARNESS_SELECTION_H
+
+#include "harness/options.h"
+#include "reports/view.h"
+
+/* `selection` points into the arrays beside it: do not copy. */
+struct lay_chosen {
+    const char *tasks[LAY_OPTION_LIST_MAX], *languages[LAY_OPTION_LIST_MAX];
+    struct lay_selection selection;
+};
+
+/* Tasks by their names or aliases, languages by ISO code or English name. LAY_ERR_USAGE for an unknown one.
+ */
+enum lay_status lay_chosen_resolve(const struct lay_option_list *tasks,
+                                   const struct lay_option_list *languages, struct lay_chosen *chosen,
+                                   struct lay_err *err);
+
+/* Every result narrowed to what is chosen. Free with lay_views_free. LAY_ERR_USAGE if nothing is left of any.
+ */
+enum lay_status lay_views_create(const struct lay_system_result *results, size_t count,
+                                 const struct lay_chosen *chosen, struct lay_system_result **views,
+                                 struct lay_err *err);
+void lay_views_free(struct lay_system_result *views, size_t count); /* accepts NULL */
+
+#endif
