@@ -2,13 +2,42 @@
 
 #include "engine/nn/kv.h"
 
+#include <string.h>
+
 #define KV_MIN_BYTES 16e6 /* less holds no answer worth the name */
 
-static double llm_elements(const struct lay_llm_config *c)
+/* The LLM's matrices by module. */
+struct llm_elements {
+    const char *module;
+    double elements;
+};
+enum { LLM_MODULES = 7 };
+
+static void llm_elements(const struct lay_llm_config *c, struct llm_elements list[LLM_MODULES])
 {
-    const double H = (double)c->hidden_size, q = (double)(c->num_attention_heads * c->head_dim),
-                 kv = (double)(c->num_key_value_heads * c->head_dim), I = (double)c->intermediate_size;
-    return (double)c->num_hidden_layers * (2 * H * q + 2 * H * kv + 3 * H * I) + H * (double)c->vocab_size;
+    const double L = (double)c->num_hidden_layers, H = (double)c->hidden_size,
+                 I = (double)c->intermediate_size;
+    const double q = (double)(c->num_attention_heads * c->head_dim),
+                 kv = (double)(c->num_key_value_heads * c->head_dim);
+    const struct llm_elements all[LLM_MODULES] = {{"q_proj", L * H * q},
+                                                  {"k_proj", L * H * kv},
+                                                  {"v_proj", L * H * kv},
+                                                  {"o_proj", L * H * q},
+                                                  {"gate_proj", L * 2 * H * I},
+                                                  {"down_proj", L * H * I},
+                                                  {"lm_head", H * (double)c->vocab_size}};
+    memcpy(list, all, sizeof all);
+}
+
+static double llm_bytes(const struct lay_memory_needs *needs)
+{
+    struct llm_elements list[LLM_MODULES];
+    double bytes = 0;
+    llm_elements(needs->llm, list);
+    for (int i = 0; i < LLM_MODULES; i++)
+        bytes +=
+            list[i].elements * (double)lay_dtype_size(lay_precision_for(needs->precision, list[i].module));
+    return bytes;
 }
 
 static double encoder_elements(const struct lay_encoder_config *c)
@@ -35,18 +64,24 @@ static double bridge_elements(const struct lay_memory_needs *needs)
 
 double lay_memory_weight_elements(const struct lay_memory_needs *needs)
 {
-    return llm_elements(needs->llm) +
-           (needs->encoder ? encoder_elements(needs->encoder) + bridge_elements(needs) : 0);
+    struct llm_elements list[LLM_MODULES];
+    double elements = 0;
+    llm_elements(needs->llm, list);
+    for (int i = 0; i < LLM_MODULES; i++)
+        elements += list[i].elements;
+    return elements + (needs->encoder ? encoder_elements(needs->encoder) + bridge_elements(needs) : 0);
 }
 
 enum lay_status lay_memory_plan_make(const struct lay_memory_needs *needs, struct lay_memory_plan *plan,
                                      struct lay_err *err)
 {
-    const double size = (double)lay_dtype_size(needs->dtype);
+    const double encoder_size = (double)lay_dtype_size(lay_precision_for(needs->precision, "encoder"));
+    const double bridge_size = (double)lay_dtype_size(lay_precision_for(needs->precision, "bridge"));
+    const enum lay_dtype dtype = needs->precision.dtype;
     *plan = (struct lay_memory_plan){
-        .llm = size * llm_elements(needs->llm),
-        .encoder = needs->encoder ? size * encoder_elements(needs->encoder) : 0,
-        .bridge = needs->encoder ? size * bridge_elements(needs) : 0,
+        .llm = llm_bytes(needs),
+        .encoder = needs->encoder ? encoder_size * encoder_elements(needs->encoder) : 0,
+        .bridge = needs->encoder ? bridge_size * bridge_elements(needs) : 0,
     };
     const double weights = plan->llm + plan->encoder + plan->bridge;
     const double left = (double)needs->memory - weights;
@@ -54,13 +89,13 @@ enum lay_status lay_memory_plan_make(const struct lay_memory_needs *needs, struc
         return lay_fail(err, LAY_ERR_INPUT,
                         "system %s: its weights take %.2f GB in %s, which leaves no room for keys and values "
                         "in %.2f GB; %s",
-                        needs->name, 1e-9 * weights, lay_dtype_name(needs->dtype),
-                        1e-9 * (double)needs->memory,
-                        needs->dtype == LAY_F32 ? "use --dtype bf16 or give more --memory"
-                                                : "give more --memory or use a larger machine");
+                        needs->name, 1e-9 * weights, lay_precision_name(dtype), 1e-9 * (double)needs->memory,
+                        dtype == LAY_F32    ? "use --dtype bf16 or give more --memory"
+                        : dtype == LAY_BF16 ? "use --dtype int8 or give more --memory"
+                                            : "give more --memory or use a larger machine");
     const struct lay_llm_config *c = needs->llm;
     const struct lay_kv_shape page = {c->num_hidden_layers, c->num_key_value_heads, c->head_dim,
-                                      needs->dtype};
+                                      lay_precision_rows(needs->precision)};
     plan->kv = (size_t)left;
     plan->kv_tokens = plan->kv / lay_kv_page_bytes(&page) * LAY_KV_PAGE_TOKENS;
     return LAY_OK;
@@ -78,7 +113,7 @@ enum lay_status lay_memory_plan_print(const struct lay_memory_needs *needs,
                                       struct lay_err *err)
 {
     lay_str_printf(text, "%s (%s, %s): ", needs->name, lay_method_name(needs->method),
-                   lay_dtype_name(needs->dtype));
+                   lay_precision_name(needs->precision.dtype));
     put_bytes(text, "weights ", plan->llm + plan->encoder + plan->bridge);
     if (needs->encoder) {
         put_bytes(text, " (LLM ", plan->llm);

@@ -13,7 +13,7 @@ struct lay_memory_needs {
     enum lay_method method;
     const struct lay_llm_config *llm;
     const struct lay_encoder_config *encoder; /* NULL: plain */
-    enum lay_dtype dtype;
+    struct lay_precision precision;
     size_t memory;      /* bytes for everything together */
     int64_t batch_size; /* sequences in flight at most */
 };

@@ -22,7 +22,7 @@ struct lay_system {
     struct lay_encoder_config encoder_config;
     struct lay_tokenizer *llm_tokenizer, *encoder_tokenizer;
     struct lay_checkpoint *llm_checkpoint, *encoder_checkpoint, *bridge_checkpoint;
-    enum lay_dtype dtype;
+    struct lay_precision precision;
     size_t memory; /* for weights and pages together */
     /* after load */
     struct lay_dnn *dnn;
@@ -46,7 +46,7 @@ static struct lay_memory_needs memory_needs(const struct lay_system *s)
 {
     return (struct lay_memory_needs){s->file.name,   s->file.bridge.method,
                                      &s->llm_config, is_plain(s) ? NULL : &s->encoder_config,
-                                     s->dtype,       s->memory,
+                                     s->precision,   s->memory,
                                      batch_size(s)};
 }
 
@@ -76,6 +76,22 @@ static enum lay_status open_encoder(struct lay_system *s, struct lay_err *err)
     return status == LAY_OK || s->file.bridge.method != LAY_LANGBRIDGE ? status : LAY_OK;
 }
 
+static enum lay_status choose_precision(struct lay_system *s, struct lay_err *err)
+{
+    const enum lay_dtype wanted = s->options.dtype;
+    s->precision.dtype = wanted != LAY_DTYPE_COUNT          ? wanted
+                         : s->file.dtype != LAY_DTYPE_COUNT ? s->file.dtype
+                                                            : LAY_BF16;
+    if (s->options.keep_bf16)
+        LAY_TRY(lay_precision_parse_keep(s->options.keep_bf16, &s->precision.keep, err));
+    else
+        s->precision.keep = s->file.keep_bf16;
+    if (s->precision.dtype == LAY_I8)
+        return LAY_OK;
+    s->precision.keep = 0; /* the system file's holds for int8 only */
+    return s->options.keep_bf16 ? lay_fail(err, LAY_ERR_USAGE, "--keep-bf16 goes with --dtype int8") : LAY_OK;
+}
+
 enum lay_status lay_system_open(const char *path, const struct lay_system_options *options,
                                 struct lay_system **out, struct lay_err *err)
 {
@@ -86,9 +102,7 @@ enum lay_status lay_system_open(const char *path, const struct lay_system_option
         return lay_no_memory(err, "a system");
     s->options = *options;
     LAY_TRY_GOTO(status, lay_system_file_read(path, &s->file, err), fail);
-    s->dtype = options->dtype != LAY_DTYPE_COUNT  ? options->dtype
-               : s->file.dtype != LAY_DTYPE_COUNT ? s->file.dtype
-                                                  : LAY_BF16;
+    LAY_TRY_GOTO(status, choose_precision(s, err), fail);
     s->memory = options->memory ? options->memory : lay_memory_available() / 10 * 9;
     LAY_TRY_GOTO(status, open_llm(s, err), fail);
     if (!is_plain(s))
@@ -166,13 +180,13 @@ static void heard(void *context, size_t elements)
 static enum lay_status load_models(struct lay_system *s, struct lay_err *err)
 {
     if (!is_plain(s)) {
-        LAY_TRY(lay_encoder_load(s->dnn, &s->encoder_config, s->encoder_weights, s->dtype, &s->models.encoder,
-                                 err));
+        LAY_TRY(lay_encoder_load(s->dnn, &s->encoder_config, s->encoder_weights, s->precision,
+                                 &s->models.encoder, err));
         LAY_TRY(lay_bridge_load(s->dnn, &s->file.bridge, s->bridge_weights, &s->encoder_config,
-                                &s->llm_config, s->dtype, &s->models.bridge, err));
+                                &s->llm_config, s->precision, &s->models.bridge, err));
         s->models.no_soft_prompt = !s->file.soft_prompt;
     }
-    return lay_llm_load(s->dnn, &s->llm_config, s->llm_weights, s->dtype, &s->models.llm, err);
+    return lay_llm_load(s->dnn, &s->llm_config, s->llm_weights, s->precision, &s->models.llm, err);
 }
 
 enum lay_status lay_system_load(struct lay_system *s, void (*progress)(void *context, double fraction),
@@ -217,7 +231,7 @@ const char *lay_system_prompt_set(const struct lay_system *s)
 
 enum lay_dtype lay_system_dtype(const struct lay_system *s)
 {
-    return s->dtype;
+    return s->precision.dtype;
 }
 
 int64_t lay_system_max_new_tokens(const struct lay_system *s)
@@ -293,6 +307,19 @@ static cJSON *describe_bridge(const struct lay_system *s)
     return bridge;
 }
 
+static cJSON *describe_quantised(const struct lay_system *s)
+{
+    struct lay_str kept = {0};
+    cJSON *quantised = cJSON_CreateObject();
+    lay_precision_put_keep(&kept, s->precision.keep);
+    cJSON_AddStringToObject(quantised, "weights", "int8 per output channel, symmetric");
+    cJSON_AddStringToObject(quantised, "activations", "int8 per row, symmetric, as they come");
+    cJSON_AddStringToObject(quantised, "kept_in_bf16", lay_str_text(&kept));
+    cJSON_AddStringToObject(quantised, "products", lay_dnn_int8_support());
+    lay_str_free(&kept);
+    return quantised;
+}
+
 /* One fingerprint over those of encoder, bridge and LLM, in this order. */
 static void fingerprint(const struct lay_system *s, char hex[LAY_HASH_HEX])
 {
@@ -320,6 +347,9 @@ cJSON *lay_system_describe(const struct lay_system *s)
         cJSON_AddItemToObject(description, "encoder", describe_encoder(s));
         cJSON_AddItemToObject(description, "bridge", describe_bridge(s));
     }
+    const bool int8 = s->precision.dtype == LAY_I8;
+    if (int8)
+        cJSON_AddItemToObject(description, "quantised", describe_quantised(s));
     if (s->models.llm) {
         char hex[LAY_HASH_HEX];
         fingerprint(s, hex);
@@ -327,7 +357,8 @@ cJSON *lay_system_describe(const struct lay_system *s)
     }
     const bool layalign = s->file.bridge.method == LAY_LAYALIGN;
     const bool complete =
-        has_members(description, (is_plain(s) ? 3 : 5) + (s->models.llm != NULL)) &&
+        has_members(description, (is_plain(s) ? 3 : 5) + int8 + (s->models.llm != NULL)) &&
+        (!int8 || has_members(cJSON_GetObjectItemCaseSensitive(description, "quantised"), 4)) &&
         has_members(cJSON_GetObjectItemCaseSensitive(description, "llm"), 9) &&
         (is_plain(s) ||
          (has_members(cJSON_GetObjectItemCaseSensitive(description, "encoder"), 5) &&

@@ -9,6 +9,7 @@
 #include "engine/base/json.h"
 #include "engine/generate/ended.h"
 #include "engine/generate/stats.h"
+#include "engine/model/precision.h"
 #include "engine/token/tokenizer.h"
 
 #include <signal.h>
@@ -17,9 +18,12 @@
 #include <stdint.h>
 
 struct lay_system_options {
-    enum lay_dtype dtype;   /* LAY_F32, LAY_BF16; LAY_DTYPE_COUNT: what the system file says, else bf16 */
-    size_t memory;          /* bytes for weights and KV together; 0: what the machine has free */
-    int64_t batch_size;     /* sequences in flight at most; 0: as memory allows */
+    enum lay_dtype
+        dtype; /* LAY_F32, LAY_BF16, LAY_I8; LAY_DTYPE_COUNT: what the system file says, else bf16 */
+    const char
+        *keep_bf16;     /* int8: modules that stay in bf16, "down_proj,lm_head"; NULL: what the file says */
+    size_t memory;      /* bytes for weights and KV together; 0: what the machine has free */
+    int64_t batch_size; /* sequences in flight at most; 0: as memory allows */
     int64_t official_batch; /* 0: off; N: reproduce the official code's batches of N (LayAlign) */
     int64_t max_new_tokens; /* 0: what the system file says, else the prompt set's or 512 */
 };
@@ -43,9 +47,9 @@ int64_t lay_system_max_new_tokens(const struct lay_system *system); /* 0 when ne
 bool lay_system_reads_source(const struct lay_system *system);      /* false for plain: there is no encoder */
 bool lay_system_reads_prompt(const struct lay_system *system); /* false with the ablation no_text_prompt */
 
-/* What determines the result, for the manifest: configurations, tokenizer hashes, layers, switches; after
- * load also "weights_fingerprint". No absolute paths. Returns; free with cJSON_Delete. NULL when memory runs
- * out. */
+/* What determines the result, for the manifest: configurations, tokenizer hashes, layers, switches; in int8
+ * "quantised"; after load also "weights_fingerprint". No absolute paths. Returns; free with cJSON_Delete.
+ * NULL when memory runs out. */
 cJSON *lay_system_describe(const struct lay_system *system);
 /* After load: whether an answer depends on nothing but its request. The products of all layers were tried on
  * this machine then (engine/dnn/invariance.h); `reason` is appended what was found, in one sentence that is

@@ -127,7 +127,7 @@ static enum lay_status read_switches(const cJSON *root, const char *where, struc
                                      struct lay_err *err)
 {
     bool adapter = true;
-    const char *dtype = NULL;
+    const char *dtype = NULL, *keep = NULL;
     file->soft_prompt = file->text_prompt = true;
     LAY_TRY(lay_json_get_bool(root, where, "soft_prompt", &file->soft_prompt, err));
     LAY_TRY(lay_json_get_bool(root, where, "text_prompt", &file->text_prompt, err));
@@ -137,10 +137,13 @@ static enum lay_status read_switches(const cJSON *root, const char *where, struc
     file->bridge.no_adapter = !adapter;
     if (file->max_new_tokens < 0 || file->max_new_tokens > 1000000)
         return lay_fail(err, LAY_ERR_INPUT, "%s: \"max_new_tokens\" must be between 1 and 1000000", where);
-    file->dtype = dtype ? lay_dtype_by_name(dtype) : LAY_DTYPE_COUNT;
-    if (dtype && file->dtype != LAY_F32 && file->dtype != LAY_BF16)
-        return lay_fail(err, LAY_ERR_INPUT, "%s: \"dtype\" is \"%s\"; it can be \"f32\" or \"bf16\"", where,
-                        dtype);
+    file->dtype = dtype ? lay_precision_dtype(dtype) : LAY_DTYPE_COUNT;
+    if (dtype && file->dtype == LAY_DTYPE_COUNT)
+        return lay_fail(err, LAY_ERR_INPUT,
+                        "%s: \"dtype\" is \"%s\"; it can be \"f32\", \"bf16\" or \"int8\"", where, dtype);
+    LAY_TRY(lay_json_get_string(root, where, "keep_bf16", &keep, err));
+    if (lay_precision_parse_keep(keep, &file->keep_bf16, err) != LAY_OK)
+        return lay_err_context(err, LAY_ERR_INPUT, "%s: \"keep_bf16\"", where);
     if (file->bridge.method == LAY_PLAIN && (!file->soft_prompt || !file->text_prompt || !adapter))
         return lay_fail(err, LAY_ERR_INPUT,
                         "%s: a plain system has nothing but its text prompt to switch off", where);
@@ -150,9 +153,19 @@ static enum lay_status read_switches(const cJSON *root, const char *where, struc
 static enum lay_status read_root(const cJSON *root, const char *where, const char *dir,
                                  struct lay_system_file *file, struct lay_err *err)
 {
-    static const char *const keys[] = {
-        "name",  "method",      "llm",         "encoder",           "bridge", "prompt_set", "max_new_tokens",
-        "dtype", "soft_prompt", "text_prompt", "adapter_attention", NULL};
+    static const char *const keys[] = {"name",
+                                       "method",
+                                       "llm",
+                                       "encoder",
+                                       "bridge",
+                                       "prompt_set",
+                                       "max_new_tokens",
+                                       "dtype",
+                                       "keep_bf16",
+                                       "soft_prompt",
+                                       "text_prompt",
+                                       "adapter_attention",
+                                       NULL};
     const char *method = NULL;
     if (!cJSON_IsObject(root))
         return lay_fail(err, LAY_ERR_INPUT, "%s: must hold one JSON object", where);

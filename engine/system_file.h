@@ -4,8 +4,8 @@
  *    "llm":     {"path": "MetaMath-7B-V1.0", "tokenizer": "…"},
  *    "encoder": {"path": "mt5-xl", "tokenizer": "…"},
  *    "bridge":  {"path": "layalign/pytorch_model.bin", "encoder_layers": [0, 1], "language_layers": [0],
- * "structure": "Linear"}, "prompt_set": "mindmerger", "max_new_tokens": 512, "dtype": "bf16", "soft_prompt":
- * true, "text_prompt": true, "adapter_attention": true}
+ * "structure": "Linear"}, "prompt_set": "mindmerger", "max_new_tokens": 512, "dtype": "int8", "keep_bf16":
+ * "down_proj,lm_head", "soft_prompt": true, "text_prompt": true, "adapter_attention": true}
  *
  * Paths are relative to the file. The last three are the paper's ablations; unknown keys are refused. */
 #ifndef LAY_ENGINE_SYSTEM_FILE_H
@@ -26,6 +26,7 @@ struct lay_system_file {
     bool soft_prompt, text_prompt;
     int64_t max_new_tokens; /* 0: not said */
     enum lay_dtype dtype;   /* LAY_DTYPE_COUNT: not said */
+    uint32_t keep_bf16;     /* bits of precision.h */
 };
 
 enum lay_status lay_system_file_read(const char *path, struct lay_system_file *file, struct lay_err *err);

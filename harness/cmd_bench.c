@@ -63,9 +63,9 @@ static enum lay_status read_dtypes(struct bench *b, struct lay_err *err)
     b->dtypes[0] = LAY_BF16;
     b->n_dtypes = b->args->dtypes.count ? b->args->dtypes.count : 1;
     for (size_t i = 0; i < b->args->dtypes.count; i++) {
-        b->dtypes[i] = lay_dtype_by_name(b->args->dtypes.items[i]);
-        if (b->dtypes[i] != LAY_F32 && b->dtypes[i] != LAY_BF16)
-            return lay_fail(err, LAY_ERR_USAGE, "--dtype: \"%s\" is neither f32 nor bf16",
+        b->dtypes[i] = lay_precision_dtype(b->args->dtypes.items[i]);
+        if (b->dtypes[i] == LAY_DTYPE_COUNT)
+            return lay_fail(err, LAY_ERR_USAGE, "--dtype: \"%s\" is none of f32, bf16, int8",
                             b->args->dtypes.items[i]);
     }
     return LAY_OK;
@@ -224,7 +224,7 @@ static enum lay_status measure_cells(struct bench *b, const struct lay_subject *
         set_products(subject, row);
         if (!b->args->quiet)
             fprintf(stderr, "%s %s, %d threads, %lld + %lld, batch %lld\n", row->shape,
-                    lay_dtype_name(row->dtype), row->cell.threads, (long long)row->cell.prompt,
+                    lay_precision_name(row->dtype), row->cell.threads, (long long)row->cell.prompt,
                     (long long)row->cell.new_tokens, (long long)row->cell.batch);
         LAY_TRY(lay_measure(subject, &row->cell, bounds, &row->measured, err));
         b->n_rows++;
@@ -320,7 +320,7 @@ static enum lay_status parse_and_run(int argc, char **argv, struct arguments *a,
         {"llm-shape", NULL, LAY_OPTION_STRING, "NAME", "its LLM", &a->llm_shape, 0, 0},
         {"bridge", NULL, LAY_OPTION_STRING, "METHOD", "layalign, mindmerger or langbridge", &a->bridge, 0, 0},
         {"Cells", NULL, LAY_OPTION_HEADING, NULL, NULL, NULL, 0, 0},
-        {"dtype", NULL, LAY_OPTION_LIST, "LIST", "f32, bf16 (default bf16)", &a->dtypes, 0, 0},
+        {"dtype", NULL, LAY_OPTION_LIST, "LIST", "f32, bf16, int8 (default bf16)", &a->dtypes, 0, 0},
         {"threads", NULL, LAY_OPTION_LIST, "LIST", "default: the processors this process may use",
          &a->threads, 0, 0},
         {"batch", "batch-size", LAY_OPTION_LIST, "LIST", "sequences in flight (default 32)", &a->batches, 0,

@@ -44,19 +44,13 @@ static enum lay_status read_batch_size(const char *text, int64_t *batch_size, st
 
 static enum lay_status read_dtype(const char *text, enum lay_dtype *dtype, struct lay_err *err)
 {
-    static const struct {
-        const char *name;
-        enum lay_dtype dtype;
-    } names[] = {{"f32", LAY_F32}, {"float32", LAY_F32}, {"bf16", LAY_BF16}, {"bfloat16", LAY_BF16}};
     *dtype = LAY_DTYPE_COUNT;
     if (!text || strcmp(text, "auto") == 0)
         return LAY_OK;
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (strcmp(text, names[i].name) == 0)
-            *dtype = names[i].dtype;
+    *dtype = lay_precision_dtype(text);
     return *dtype != LAY_DTYPE_COUNT
                ? LAY_OK
-               : lay_fail(err, LAY_ERR_USAGE, "--dtype: \"%s\" is none of f32, bf16, auto", text);
+               : lay_fail(err, LAY_ERR_USAGE, "--dtype: \"%s\" is none of f32, bf16, int8, auto", text);
 }
 
 static enum lay_status read_match(const char *text, enum lay_match *match, struct lay_err *err)
@@ -71,6 +65,9 @@ static enum lay_status interpret(const struct raw *raw, struct lay_run_options *
 {
     LAY_TRY(read_batch_size(raw->batch_size, &run->system.batch_size, err));
     LAY_TRY(read_dtype(raw->dtype, &run->system.dtype, err));
+    uint32_t ignored;
+    if (lay_precision_parse_keep(run->system.keep_bf16, &ignored, err) != LAY_OK)
+        return lay_err_context(err, LAY_ERR_USAGE, "--keep-bf16");
     LAY_TRY(read_match(raw->match, &run->match, err));
     if (raw->shard)
         LAY_TRY(lay_shard_parse(raw->shard, &run->shard, err));
@@ -143,8 +140,13 @@ static enum lay_status parse_and_run(int argc, char **argv, struct lay_run_optio
          &raw.match, 0, 0},
         {"Resources (results do not depend on them, except on the dtype)", NULL, LAY_OPTION_HEADING, NULL,
          NULL, NULL, 0, 0},
-        {"dtype", NULL, LAY_OPTION_STRING, "TYPE", "f32 or bf16 (default: the system file's, else bf16)",
-         &raw.dtype, 0, 0},
+        {"dtype", NULL, LAY_OPTION_STRING, "TYPE",
+         "f32, bf16 or int8 (default: the system file's, else bf16)", &raw.dtype, 0, 0},
+        {"keep-bf16", NULL, LAY_OPTION_STRING, "LIST",
+         "int8: modules that stay in bf16, of q_proj k_proj v_proj o_proj\ngate_proj up_proj down_proj "
+         "lm_head "
+         "encoder bridge",
+         &run->system.keep_bf16, 0, 0},
         {"batch-size", NULL, LAY_OPTION_STRING, "N", "most sequences in flight (default: auto)",
          &raw.batch_size, 0, 0},
         {"memory", NULL, LAY_OPTION_SIZE, "SIZE",

@@ -249,9 +249,9 @@ static enum lay_status verify_case(const char *dir, const struct verify_options 
 static enum lay_status verify_all(const struct verify_options *options, const struct lay_option_list *dirs,
                                   bool *failed, struct lay_err *err)
 {
-    const enum lay_dtype dtype = lay_dtype_by_name(options->dtype);
-    if (dtype != LAY_F32 && dtype != LAY_BF16)
-        return lay_fail(err, LAY_ERR_USAGE, "--dtype must be f32 or bf16, not \"%s\"", options->dtype);
+    const enum lay_dtype dtype = lay_precision_dtype(options->dtype);
+    if (dtype == LAY_DTYPE_COUNT)
+        return lay_fail(err, LAY_ERR_USAGE, "--dtype must be f32, bf16 or int8, not \"%s\"", options->dtype);
     if (dirs->count == 0)
         return lay_fail(err, LAY_ERR_USAGE, "name at least one case folder; --help describes its layout");
     if (options->threads > 0)
@@ -299,7 +299,7 @@ int lay_cmd_verify(int argc, char **argv)
         {.name = "dtype",
          .kind = LAY_OPTION_STRING,
          .argument = "TYPE",
-         .help = "f32 (default) or bf16; the limits are made for f32",
+         .help = "f32 (default), bf16 or int8; the limits are made for f32",
          .value = &o.dtype},
         {.name = "threads",
          .kind = LAY_OPTION_INT,

@@ -331,8 +331,9 @@ static enum lay_status put_ours(struct lay_emit *emit, const struct lay_system_r
                                 struct lay_err *err)
 {
     static const char *const carried[] = {
-        "prompt_set",     "dtype",           "weights_fingerprint",    "onednn",      "isa",
-        "official_batch", "batch_invariant", "batch_invariant_reason", "generations", "shard",
+        "prompt_set", "dtype",          "quantised",       "weights_fingerprint",    "onednn",
+        "isa",        "official_batch", "batch_invariant", "batch_invariant_reason", "generations",
+        "shard",
     };
     lay_emit_open(emit, system->name, '{');
     lay_emit_string(emit, "method", system->method);

@@ -39,10 +39,10 @@ enum lay_status lay_method_by_name(const char *name, const char *where, enum lay
 
 enum lay_status lay_bridge_load(struct lay_dnn *dnn, const struct lay_bridge_options *options,
                                 struct lay_weights *weights, const struct lay_encoder_config *encoder,
-                                const struct lay_llm_config *llm, enum lay_dtype compute,
+                                const struct lay_llm_config *llm, struct lay_precision precision,
                                 struct lay_bridge **bridge, struct lay_err *err)
 {
-    const struct lay_loader loader = {dnn, weights, compute};
+    const struct lay_loader loader = {dnn, weights, lay_precision_within(precision, "bridge")};
     *bridge = NULL;
     if (options->method >= LAY_METHOD_COUNT || !methods[options->method]->load)
         return lay_fail(err, LAY_ERR_INPUT, "method \"%s\" has no bridge", lay_method_name(options->method));

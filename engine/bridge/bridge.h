@@ -49,7 +49,7 @@ struct lay_bridge;
  * …); see lay_bridge_sources. */
 enum lay_status lay_bridge_load(struct lay_dnn *dnn, const struct lay_bridge_options *options,
                                 struct lay_weights *weights, const struct lay_encoder_config *encoder,
-                                const struct lay_llm_config *llm, enum lay_dtype compute,
+                                const struct lay_llm_config *llm, struct lay_precision precision,
                                 struct lay_bridge **bridge, struct lay_err *err);
 void lay_bridge_destroy(struct lay_bridge *bridge); /* accepts NULL */
 size_t lay_bridge_bytes(const struct lay_bridge *bridge);

@@ -41,6 +41,7 @@ void lay_dnn_destroy(struct lay_dnn *dnn)
     lay_scratch_free(&dnn->pad);
     lay_scratch_free(&dnn->rows);
     lay_scratch_free(&dnn->result);
+    lay_scratch_free(&dnn->steps);
     if (dnn->stream)
         dnnl_stream_destroy(dnn->stream);
     if (dnn->engine)
@@ -84,7 +85,7 @@ void lay_scratch_free(struct lay_scratch *scratch)
 
 /* ---- what runs here, for manifests ---- */
 
-static bool bf16_native;
+static bool bf16_native, int8_native;
 
 /* bf16 is worth its name only if the blocked kernels do it; oneDNN's general gemm is slower than f32. */
 static void probe(void)
@@ -96,6 +97,10 @@ static void probe(void)
         return;
     if (lay_product_layout(dnn, dnnl_bf16, 32, 512, 512, &weights, kernel, NULL) == LAY_OK) {
         bf16_native = strncmp(kernel, "brg", 3) == 0;
+        lay_dnn_desc_destroy(&weights);
+    }
+    if (lay_linear_quantises(dnn, 512, 512, &weights)) {
+        int8_native = true;
         lay_dnn_desc_destroy(&weights);
     }
     lay_dnn_destroy(dnn);
@@ -119,6 +124,12 @@ const char *lay_dnn_bf16_support(void)
 {
     probe_once();
     return bf16_native ? "native" : "widened to f32";
+}
+
+const char *lay_dnn_int8_support(void)
+{
+    probe_once();
+    return int8_native ? "native" : "widened to f32";
 }
 
 const char *lay_dnn_isa(void)

@@ -9,7 +9,8 @@
 #define LAY_DNN_BUCKETS 512
 #define LAY_KERNEL_NAME 64
 
-/* A prepared product of fixed shape and the number of threads it was made for. */
+/* A prepared product of fixed shape and the number of threads it was made for. Type is that of the input
+ * rows: f32 and bf16 have weights alike and f32 results, u8 has s8 weights and s32 results. */
 struct lay_product {
     dnnl_data_type_t type;
     int64_t rows, in, out;
@@ -35,18 +36,23 @@ struct lay_dnn {
     int64_t n_products;
     uint64_t clock;
     struct lay_scratch pad, rows, result; /* oneDNN's scratchpad, input rows, padded or partial output */
+    struct lay_scratch steps;             /* int8: how much a step of each input row is */
     struct lay_linear *linears;           /* all that live, the newest first */
 };
 
 /* How a layer is cut up. Weights [in, out] in oneDNN's terms.
- *   whole:  each part of K is one packed matrix over all outputs, multiplied on all threads.
- *   panels: every panel of outputs is a packed f32 matrix of its own (stored as bf16 when widened),
+ *   whole:     each part of K is one packed matrix over all outputs, multiplied on all threads.
+ *   quantised: as whole, K in one part, u8 · s8 in s32.
+ *   panels:    every panel of outputs is a packed f32 matrix of its own (kept as bf16 or s8 when widened),
  * multiplied by one thread; K is not cut. */
+enum lay_linear_form { LAY_LINEAR_WHOLE, LAY_LINEAR_QUANTISED, LAY_LINEAR_PANELS };
+
 struct lay_linear {
     struct lay_dnn *dnn;
     enum lay_dtype compute;
     int64_t in, out;
-    bool panels, widened;
+    enum lay_linear_form form;
+    bool widened;
     int64_t n_parts, part_in; /* whole: parts of `part_in` inputs, the last may be smaller */
     int64_t rows_min;         /* fewer rows are padded to as many */
     int64_t row_tile;         /* panels: rows of every product; 0: as they come */
@@ -57,8 +63,13 @@ struct lay_linear {
     char *memory, *packed;       /* packed: memory aligned */
     size_t bytes;
     float *bias;
+    float *scales;                   /* int8: [out], weight = scale · its integer */
+    int32_t *sums;                   /* quantised: [out], LAY_U8_ZERO · the sum of an output's integers */
     struct lay_linear *next, **link; /* in dnn->linears; link is what points here */
 };
+
+/* Input rows of int8 products are unsigned: this stands for 0. */
+#define LAY_U8_ZERO 128
 
 enum lay_status lay_dnn_check(dnnl_status_t status, const char *what, struct lay_err *err);
 enum lay_status lay_scratch_reserve(struct lay_scratch *scratch, size_t bytes, const char *what,
@@ -76,7 +87,7 @@ void lay_products_free(struct lay_dnn *dnn);
 /* Runs it; bias NULL unless the key says so. May run in several threads at once with their own stream and
  * pad. */
 dnnl_status_t lay_product_run(const struct lay_product *product, dnnl_engine_t engine, dnnl_stream_t stream,
-                              const void *src, const void *weights, const float *bias, float *dst, void *pad);
+                              const void *src, const void *weights, const float *bias, void *dst, void *pad);
 
 /* The layout oneDNN likes for weights [in, out] at `rows` rows, and the kernel it would run; the kernel for a
  * given layout. */
@@ -97,6 +108,10 @@ static inline int64_t lay_panel_out(const struct lay_linear *l, int64_t p)
     return p < l->n_panels - 1 ? l->panel_out : l->out - p * l->panel_out;
 }
 
+/* Whether int8 products of that shape run on kernels that sum exactly; *desc is then their layout of weights.
+ */
+bool lay_linear_quantises(struct lay_dnn *dnn, int64_t in, int64_t out, struct lay_dnn_desc *desc);
+
 /* Fills l->packed from the parts. */
 enum lay_status lay_linear_pack(struct lay_linear *l, const struct lay_matrix *parts, int n_parts,
                                 struct lay_err *err);
@@ -104,11 +119,23 @@ enum lay_status lay_linear_run_whole(const struct lay_linear *l, const float *x,
                                      bool accumulate, struct lay_err *err);
 enum lay_status lay_linear_run_panels(const struct lay_linear *l, const float *x, float *y, int64_t rows,
                                       bool accumulate, struct lay_err *err);
+enum lay_status lay_linear_run_quantised(const struct lay_linear *l, const float *x, float *y, int64_t rows,
+                                         bool accumulate, struct lay_err *err);
 
 /* dst [n] = x rounded to bf16; the second form keeps f32. */
 void lay_round_bf16(const float *x, uint16_t *dst, int64_t n);
 void lay_round_f32(const float *x, float *dst, int64_t n);
 void lay_widen_bf16(const uint16_t *x, float *dst, int64_t n);
 void lay_widen_f16(const uint16_t *x, float *dst, int64_t n);
+void lay_widen_s8(const int8_t *x, float *dst, int64_t n);
+void lay_narrow_s8(const float *x, int8_t *dst, int64_t n); /* of integers */
+
+/* Symmetric quantisation in 255 steps: x ≈ step · q with q = round(x / step), step = max |x| / 127, ties to
+ * even. Returns the step: 0 for a row of zeros, NaN when the row holds a NaN or an infinity (the q are then
+ * 0), so that whatever is multiplied by it is NaN, too. The second form stores q + LAY_U8_ZERO, the third q
+ * as f32, q == x allowed. */
+float lay_quantise_s8(const float *x, int8_t *q, int64_t n);
+float lay_quantise_u8(const float *x, uint8_t *q, int64_t n);
+float lay_quantise_f32(const float *x, float *q, int64_t n);
 
 #endif

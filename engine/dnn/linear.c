@@ -86,10 +86,50 @@ static enum lay_status plan_whole(struct lay_linear *l, bool *possible, struct l
     return LAY_OK;
 }
 
+/* Kernels with dot products of four bytes; others saturate, or are slower than f32. */
+static bool is_quantised(const char *kernel)
+{
+    return is_blocked(kernel) && (strstr(kernel, "vnni") || strstr(kernel, "amx"));
+}
+
+bool lay_linear_quantises(struct lay_dnn *dnn, int64_t in, int64_t out, struct lay_dnn_desc *desc)
+{
+    char kernel[LAY_KERNEL_NAME];
+    if (lay_product_layout(dnn, dnnl_u8, LAYOUT_ROWS, in, out, desc, kernel, NULL) != LAY_OK)
+        return false;
+    if (is_quantised(kernel))
+        return true;
+    lay_dnn_desc_destroy(desc);
+    return false;
+}
+
+/* Longer rows could overflow the sum of products of 255 and 127. */
+#define QUANTISED_IN_MAX (INT32_MAX / (255 * 127))
+
+static enum lay_status plan_quantised(struct lay_linear *l, bool *possible, struct lay_err *err)
+{
+    *possible = false;
+    if (l->in > QUANTISED_IN_MAX)
+        return lay_fail(err, LAY_ERR_INPUT,
+                        "int8 products of %lld inputs overflow; the limit is %d: keep it in bf16",
+                        (long long)l->in, QUANTISED_IN_MAX);
+    if (!lay_linear_quantises(l->dnn, l->in, l->out, &l->desc[0]))
+        return LAY_OK;
+    LAY_TRY(lay_dnn_check(lay_dnn_desc_copy(&l->desc[1], &l->desc[0]), "a layout", err));
+    l->form = LAY_LINEAR_QUANTISED;
+    l->type = dnnl_u8;
+    l->n_parts = 1;
+    l->part_in = l->in;
+    l->rows_min = 1;
+    l->block_bytes = l->bytes = lay_dnn_desc_bytes(&l->desc[0]);
+    *possible = true;
+    return LAY_OK;
+}
+
 static enum lay_status plan_panels(struct lay_linear *l, struct lay_err *err)
 {
-    l->panels = true;
-    l->widened = l->compute == LAY_BF16;
+    l->form = LAY_LINEAR_PANELS;
+    l->widened = l->compute != LAY_F32;
     l->type = dnnl_f32;
     l->rows_min = l->in > LAY_DNN_ONE_ROW_IN ? 2 : 1;
     int64_t out = (int64_t)(PANEL_BYTES / sizeof(float)) / l->in / PANEL_OUT_MIN * PANEL_OUT_MIN;
@@ -104,7 +144,7 @@ static enum lay_status plan_panels(struct lay_linear *l, struct lay_err *err)
         if (!is_blocked(kernel))
             l->row_tile = GEMM_ROW_TILE;
     }
-    const size_t element = l->widened ? sizeof(uint16_t) : sizeof(float);
+    const size_t element = lay_dtype_size(l->compute);
     const size_t bytes[] = {lay_dnn_desc_bytes(&l->desc[0]), lay_dnn_desc_bytes(&l->desc[1])};
     l->block_bytes = bytes[0] / sizeof(float) * element;
     l->bytes = (size_t)(l->n_panels - 1) * l->block_bytes + bytes[1] / sizeof(float) * element;
@@ -115,9 +155,15 @@ static enum lay_status build(struct lay_linear *l, const struct lay_matrix *part
                              const float *bias, struct lay_err *err)
 {
     bool whole;
-    LAY_TRY(plan_whole(l, &whole, err));
+    LAY_TRY(l->compute == LAY_I8 ? plan_quantised(l, &whole, err) : plan_whole(l, &whole, err));
     if (!whole)
         LAY_TRY(plan_panels(l, err));
+    if (l->compute == LAY_I8) {
+        l->scales = lay_alloc_aligned((size_t)l->out, sizeof *l->scales);
+        l->sums = lay_alloc_aligned((size_t)l->out, sizeof *l->sums);
+        if (!l->scales || !l->sums)
+            return lay_no_memory(err, "scales");
+    }
     if (bias) {
         l->bias = lay_alloc_aligned((size_t)l->out, sizeof *bias);
         if (!l->bias)
@@ -152,7 +198,7 @@ enum lay_status lay_linear_create(struct lay_dnn *dnn, enum lay_dtype compute, c
                                   int n_parts, const float *bias, struct lay_linear **linear,
                                   struct lay_err *err)
 {
-    assert(n_parts > 0 && (compute == LAY_F32 || compute == LAY_BF16));
+    assert(n_parts > 0 && (compute == LAY_F32 || compute == LAY_BF16 || compute == LAY_I8));
     struct lay_linear *l = lay_alloc(1, sizeof *l);
     if (!l)
         return lay_no_memory(err, "a linear layer");
@@ -183,6 +229,8 @@ void lay_linear_destroy(struct lay_linear *linear)
     lay_dnn_desc_destroy(&linear->desc[1]);
     lay_free(linear->memory);
     lay_free(linear->bias);
+    lay_free(linear->scales);
+    lay_free(linear->sums);
     lay_free(linear);
 }
 
@@ -198,23 +246,28 @@ int64_t lay_linear_out(const struct lay_linear *linear)
 
 size_t lay_linear_bytes(const struct lay_linear *linear)
 {
-    return linear->bytes + (linear->bias ? (size_t)linear->out * sizeof(float) : 0);
+    const int vectors = (linear->bias != NULL) + (linear->scales != NULL) + (linear->sums != NULL);
+    return linear->bytes + (size_t)vectors * (size_t)linear->out * sizeof(float);
 }
 
 enum lay_status lay_linear_forward(const struct lay_linear *linear, const float *x, float *y, int64_t rows,
                                    bool accumulate, struct lay_err *err)
 {
-    if (rows == 0)
-        return LAY_OK;
-    return linear->panels ? lay_linear_run_panels(linear, x, y, rows, accumulate, err)
-                          : lay_linear_run_whole(linear, x, y, rows, accumulate, err);
+    static enum lay_status (*const run[])(const struct lay_linear *, const float *, float *, int64_t, bool,
+                                          struct lay_err *) = {
+        [LAY_LINEAR_WHOLE] = lay_linear_run_whole,
+        [LAY_LINEAR_QUANTISED] = lay_linear_run_quantised,
+        [LAY_LINEAR_PANELS] = lay_linear_run_panels,
+    };
+    return rows == 0 ? LAY_OK : run[linear->form](linear, x, y, rows, accumulate, err);
 }
 
 void lay_linear_kernel(const struct lay_linear *l, int64_t rows, char name[LAY_LINEAR_KERNEL_NAME])
 {
     _Static_assert(LAY_LINEAR_KERNEL_NAME == LAY_KERNEL_NAME, "one size of kernel names");
-    const int64_t in = l->panels ? l->in : lay_part_in(l, 0), out = l->panels ? l->panel_out : l->out;
-    const int64_t fixed = l->panels && l->row_tile ? l->row_tile : rows < l->rows_min ? l->rows_min : rows;
+    const bool panels = l->form == LAY_LINEAR_PANELS;
+    const int64_t in = panels ? l->in : lay_part_in(l, 0), out = panels ? l->panel_out : l->out;
+    const int64_t fixed = panels && l->row_tile ? l->row_tile : rows < l->rows_min ? l->rows_min : rows;
     if (lay_product_kernel(l->dnn, l->type, fixed, in, out, &l->desc[0], name, NULL) != LAY_OK)
         name[0] = 0;
 }

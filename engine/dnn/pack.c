@@ -15,6 +15,11 @@ struct source {
     int64_t in_stride, out_stride;
 };
 
+static size_t type_size(dnnl_data_type_t type)
+{
+    return type == dnnl_f32 ? sizeof(float) : type == dnnl_bf16 ? sizeof(uint16_t) : sizeof(int8_t);
+}
+
 static void convert_row(const struct lay_matrix *part, int64_t row, float *dst)
 {
     const size_t size = lay_dtype_size(part->dtype);
@@ -39,13 +44,15 @@ static const struct lay_matrix *part_of(const struct lay_matrix *parts, int64_t 
     return parts;
 }
 
-/* True when oneDNN can read the outputs where they lie: one part, a type it converts, aligned. */
+/* True when oneDNN can read the outputs where they lie: one part, a type it converts, aligned. Rows of int8
+ * layers are quantised on the way. */
 static bool direct(const struct lay_linear *l, const struct lay_matrix *parts, int64_t first, int64_t n,
                    struct source *source)
 {
     const struct lay_matrix *part = part_of(parts, &first);
     const size_t size = lay_dtype_size(part->dtype);
-    const bool usable = part->dtype == LAY_F32 || (part->dtype == LAY_BF16 && l->type == dnnl_bf16);
+    const bool usable =
+        l->compute != LAY_I8 && (part->dtype == LAY_F32 || (part->dtype == LAY_BF16 && l->type == dnnl_bf16));
     if (!usable || first + n > part->rows || (uintptr_t)part->data % size != 0)
         return false;
     source->type = part->dtype == LAY_F32 ? dnnl_f32 : dnnl_bf16;
@@ -68,14 +75,34 @@ static void stage(const struct lay_linear *l, const struct lay_matrix *parts, in
     }
 }
 
+/* Turns the staged rows of outputs first … into integers, each with a scale of its own: bytes in `narrow`, or
+ * f32 in place for panels, whose layouts are those of f32. */
+static void quantise(const struct lay_linear *l, int64_t first, int64_t n, float *staging, int8_t *narrow,
+                     struct source *source)
+{
+    const bool panels = l->form == LAY_LINEAR_PANELS;
+    if (!panels)
+        *source = (struct source){narrow, dnnl_s8, 1, l->in};
+#pragma omp parallel for schedule(static) /* every row by itself */
+    for (int64_t i = 0; i < n; i++) {
+        float *row = staging + i * l->in;
+        int8_t *q = narrow + i * l->in;
+        l->scales[first + i] = panels ? lay_quantise_f32(row, row, l->in) : lay_quantise_s8(row, q, l->in);
+        int32_t sum = 0;
+        for (int64_t k = 0; k < l->in && !panels; k++)
+            sum += q[k];
+        l->sums[first + i] = LAY_U8_ZERO * sum;
+    }
+}
+
 /* Inputs first_in … of the source into the block (first_out of `to` on) of one packed matrix. */
 static dnnl_status_t reorder(struct lay_dnn *dnn, const struct source *source, int64_t first_in,
                              const struct lay_dnn_desc *to, int64_t in, int64_t first_out, int64_t n,
                              void *packed)
 {
     struct lay_dnn_desc from = {0}, part = {0};
-    const char *data = (const char *)source->data +
-                       (size_t)(first_in * source->in_stride) * (source->type == dnnl_f32 ? 4 : 2);
+    const char *data =
+        (const char *)source->data + (size_t)(first_in * source->in_stride) * type_size(source->type);
     dnnl_status_t status =
         lay_dnn_desc_strided(&from, source->type, in, n, source->in_stride, source->out_stride);
     if (status == dnnl_success)
@@ -96,7 +123,7 @@ static dnnl_status_t pack_whole(struct lay_linear *l, const struct source *sourc
     return status;
 }
 
-/* One panel; `wide` holds it in f32 while it is rounded to bf16. */
+/* One panel; `wide` holds it in f32 while it is rounded to what is kept. */
 static dnnl_status_t pack_panel(struct lay_linear *l, const struct source *source, int64_t panel, float *wide)
 {
     const struct lay_dnn_desc *to = &l->desc[panel == l->n_panels - 1];
@@ -107,7 +134,10 @@ static dnnl_status_t pack_panel(struct lay_linear *l, const struct source *sourc
     assert(wide);
     memset(wide, 0, (size_t)count * sizeof *wide); /* the layout's padding */
     const dnnl_status_t status = reorder(l->dnn, source, 0, to, l->in, 0, n, wide);
-    lay_round_bf16(wide, (uint16_t *)(void *)packed, count);
+    if (l->compute == LAY_I8)
+        lay_narrow_s8(wide, (int8_t *)packed, count);
+    else
+        lay_round_bf16(wide, (uint16_t *)(void *)packed, count);
     return status;
 }
 
@@ -118,12 +148,16 @@ enum lay_status lay_linear_pack(struct lay_linear *l, const struct lay_matrix *p
     int64_t step = (int64_t)(STAGING_BYTES / sizeof(float)) / l->in / OUT_GRANULE * OUT_GRANULE;
     if (step < OUT_GRANULE)
         step = OUT_GRANULE;
-    if (l->panels)
+    const bool panels = l->form == LAY_LINEAR_PANELS;
+    if (panels)
         step = l->panel_out;
-    struct lay_scratch staging = {0}, wide = {0};
+    struct lay_scratch staging = {0}, wide = {0}, narrow = {0};
     enum lay_status status = LAY_OK;
     if (l->widened)
         status = lay_scratch_reserve(&wide, lay_dnn_desc_bytes(&l->desc[0]), "packing weights", err);
+    if (status == LAY_OK && l->form == LAY_LINEAR_QUANTISED)
+        status = lay_scratch_reserve(&narrow, (size_t)((step < l->out ? step : l->out) * l->in),
+                                     "packing weights", err);
     for (int64_t first = 0; first < l->out && status == LAY_OK; first += step) {
         const int64_t n = l->out - first < step ? l->out - first : step;
         struct source source;
@@ -134,11 +168,14 @@ enum lay_status lay_linear_pack(struct lay_linear *l, const struct lay_matrix *p
                 break;
             stage(l, parts, first, n, (float *)(void *)staging.data, &source);
         }
-        status = lay_dnn_check(l->panels ? pack_panel(l, &source, first / step, (float *)(void *)wide.data)
-                                         : pack_whole(l, &source, first, n),
+        if (l->compute == LAY_I8)
+            quantise(l, first, n, (float *)(void *)staging.data, (int8_t *)narrow.data, &source);
+        status = lay_dnn_check(panels ? pack_panel(l, &source, first / step, (float *)(void *)wide.data)
+                                      : pack_whole(l, &source, first, n),
                                "packing weights", err);
     }
     lay_scratch_free(&staging);
     lay_scratch_free(&wide);
+    lay_scratch_free(&narrow);
     return status;
 }

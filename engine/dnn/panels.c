@@ -16,18 +16,31 @@ struct worker {
 
 struct call {
     const struct lay_linear *l;
-    const float *x; /* [rows padded to tiles, in] */
+    const float *x;     /* [rows padded to tiles, in] */
+    const float *steps; /* int8: [rows] */
     float *y;
     int64_t rows, tile;
     bool accumulate;
     struct lay_product *product[2]; /* a panel, the last panel */
 };
 
+/* Integers back to what they stand for. */
+static void rescale(const struct call *call, float *restrict result, int64_t row, int64_t n, int64_t panel)
+{
+    const int64_t width = lay_panel_out(call->l, panel);
+    const float *restrict scales = call->l->scales + panel * call->l->panel_out;
+    for (int64_t r = 0; r < n; r++)
+        for (int64_t i = 0; i < width; i++)
+            result[r * width + i] *= call->steps[row + r] * scales[i];
+}
+
 /* y = (y +) bias + result for n rows of a panel. */
-static void put(const struct call *call, const float *restrict result, int64_t row, int64_t n, int64_t panel)
+static void put(const struct call *call, float *restrict result, int64_t row, int64_t n, int64_t panel)
 {
     const struct lay_linear *l = call->l;
     const int64_t width = lay_panel_out(l, panel), first = panel * l->panel_out;
+    if (l->scales)
+        rescale(call, result, row, n, panel);
     for (int64_t r = 0; r < n; r++) {
         float *restrict y = call->y + (row + r) * l->out + first;
         for (int64_t i = 0; i < width; i++) {
@@ -44,8 +57,11 @@ static dnnl_status_t run_panel(const struct call *call, struct worker *worker, i
     const char *weights = l->packed + (size_t)panel * l->block_bytes;
     if (l->widened) {
         const size_t count = lay_dnn_desc_bytes(&l->desc[last]) / sizeof(float);
-        lay_widen_bf16((const uint16_t *)(const void *)weights, (float *)(void *)worker->weights,
-                       (int64_t)count);
+        float *wide = (float *)(void *)worker->weights;
+        if (l->compute == LAY_I8)
+            lay_widen_s8((const int8_t *)weights, wide, (int64_t)count);
+        else
+            lay_widen_bf16((const uint16_t *)(const void *)weights, wide, (int64_t)count);
         weights = worker->weights;
     }
     dnnl_status_t status = dnnl_success;
@@ -93,6 +109,17 @@ static enum lay_status run_panels(const struct call *call, struct lay_err *err)
     return lay_dnn_check(failure, "a product", err);
 }
 
+/* One input row in the values that the layer's type has. */
+static void prepare_row(const struct lay_linear *l, const float *x, float *dst, float *step)
+{
+    if (l->compute == LAY_I8)
+        *step = lay_quantise_f32(x, dst, l->in);
+    else if (l->widened)
+        lay_round_f32(x, dst, l->in);
+    else
+        memcpy(dst, x, (size_t)l->in * sizeof *dst);
+}
+
 /* Input rows padded to whole tiles; a copy only where one is needed. */
 static enum lay_status prepare_rows(struct call *call, struct lay_err *err)
 {
@@ -101,13 +128,12 @@ static enum lay_status prepare_rows(struct call *call, struct lay_err *err)
     if (all == call->rows && !l->widened)
         return LAY_OK;
     LAY_TRY(lay_scratch_reserve(&l->dnn->rows, (size_t)(all * l->in) * sizeof(float), "input rows", err));
-    float *dst = (float *)(void *)l->dnn->rows.data;
+    LAY_TRY(lay_scratch_reserve(&l->dnn->steps, (size_t)all * sizeof(float), "input rows", err));
+    float *dst = (float *)(void *)l->dnn->rows.data, *steps = (float *)(void *)l->dnn->steps.data;
 #pragma omp parallel for schedule(static) if (call->rows > 1 && call->rows * l->in > 16384)
     for (int64_t r = 0; r < call->rows; r++)
-        if (l->widened)
-            lay_round_f32(call->x + r * l->in, dst + r * l->in, l->in);
-        else
-            memcpy(dst + r * l->in, call->x + r * l->in, (size_t)l->in * sizeof *dst);
+        prepare_row(l, call->x + r * l->in, dst + r * l->in, &steps[r]);
+    call->steps = steps;
     memset(dst + call->rows * l->in, 0, (size_t)((all - call->rows) * l->in) * sizeof *dst);
     call->x = dst;
     return LAY_OK;

@@ -32,12 +32,22 @@ static void destroy(struct lay_product *p)
     lay_free(p);
 }
 
+static dnnl_data_type_t weights_type(dnnl_data_type_t type)
+{
+    return type == dnnl_u8 ? dnnl_s8 : type;
+}
+
+static dnnl_data_type_t result_type(dnnl_data_type_t type)
+{
+    return type == dnnl_u8 ? dnnl_s32 : dnnl_f32;
+}
+
 static dnnl_status_t prepare(struct lay_product *p, dnnl_engine_t engine)
 {
     dnnl_primitive_desc_t pd = NULL;
     dnnl_status_t status = lay_dnn_desc_strided(&p->src, p->type, p->rows, p->in, p->in, 1);
     if (status == dnnl_success)
-        status = lay_dnn_desc_strided(&p->dst, dnnl_f32, p->rows, p->out, p->out, 1);
+        status = lay_dnn_desc_strided(&p->dst, result_type(p->type), p->rows, p->out, p->out, 1);
     if (status == dnnl_success && p->bias)
         status = lay_dnn_desc_strided(&p->bias_desc, dnnl_f32, 1, p->out, p->out, 1);
     const struct lay_dnn_matmul_args args = {&p->src, &p->weights, p->bias ? &p->bias_desc : NULL, &p->dst,
@@ -119,7 +129,7 @@ void lay_products_free(struct lay_dnn *dnn)
 }
 
 dnnl_status_t lay_product_run(const struct lay_product *product, dnnl_engine_t engine, dnnl_stream_t stream,
-                              const void *src, const void *weights, const float *bias, float *dst, void *pad)
+                              const void *src, const void *weights, const float *bias, void *dst, void *pad)
 {
     const struct {
         int arg;
@@ -157,7 +167,7 @@ static dnnl_status_t ask(struct lay_dnn *dnn, dnnl_data_type_t type, int64_t row
     dnnl_primitive_desc_t pd = NULL;
     dnnl_status_t status = lay_dnn_desc_strided(&src, type, rows, in, in, 1);
     if (status == dnnl_success)
-        status = lay_dnn_desc_strided(&dst, dnnl_f32, rows, out, out, 1);
+        status = lay_dnn_desc_strided(&dst, result_type(type), rows, out, out, 1);
     const struct lay_dnn_matmul_args args = {&src, weights, NULL, &dst, false};
     if (status == dnnl_success)
         status = lay_dnn_matmul_desc(&pd, dnn->engine, &args);
@@ -177,7 +187,7 @@ enum lay_status lay_product_layout(struct lay_dnn *dnn, dnnl_data_type_t type, i
                                    struct lay_err *err)
 {
     struct lay_dnn_desc any = {0};
-    dnnl_status_t status = lay_dnn_desc_any(&any, type, in, out);
+    dnnl_status_t status = lay_dnn_desc_any(&any, weights_type(type), in, out);
     if (status == dnnl_success)
         status = ask(dnn, type, rows, in, out, &any, weights, kernel);
     lay_dnn_desc_destroy(&any);

@@ -32,9 +32,10 @@ static double now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* Numbers in (-1, 1). */
+/* Numbers in (-1, 1), in bf16 where bytes are wanted: any bytes will do as int8. */
 static void fill(enum lay_dtype dtype, char *memory, size_t bytes)
 {
+    dtype = dtype == LAY_I8 ? LAY_BF16 : dtype;
     float values[PATTERN];
     char pattern[PATTERN * sizeof(float)];
     uint32_t state = 1;
@@ -150,7 +151,8 @@ static enum lay_status best_of_many(const struct way *way, double budget, double
 static enum lay_status shell_of(struct lay_rates *rates, int64_t in, int64_t out,
                                 const struct lay_linear **shell, struct lay_err *err)
 {
-    const struct lay_matrix part = {rates->pool.data, rates->compute, out, in, false};
+    const enum lay_dtype stored = rates->compute == LAY_F32 ? LAY_F32 : LAY_BF16;
+    const struct lay_matrix part = {rates->pool.data, stored, out, in, false};
     for (size_t i = 0; i < rates->n_shells; i++)
         if (rates->shells[i]->in == in && rates->shells[i]->out == out) {
             *shell = rates->shells[i];
@@ -183,7 +185,10 @@ static enum lay_status measure_library(struct way *way, int64_t in, int64_t out,
 {
     struct lay_dnn *dnn = way->rates->dnn;
     char kernel[LAY_KERNEL_NAME];
-    struct lay_product key = {.type = way->rates->compute == LAY_BF16 ? dnnl_bf16 : dnnl_f32,
+    const enum lay_dtype compute = way->rates->compute;
+    struct lay_product key = {.type = compute == LAY_I8     ? dnnl_u8
+                                      : compute == LAY_BF16 ? dnnl_bf16
+                                                            : dnnl_f32,
                               .rows = way->rows,
                               .in = in,
                               .out = out,
@@ -209,7 +214,8 @@ enum lay_status lay_rates_measure(struct lay_rates *rates, int64_t in, int64_t o
                                   double budget, struct lay_rate *rate, struct lay_err *err)
 {
     struct way way = {.rates = rates, .rows = rows};
-    LAY_TRY(grow_pool(rates, (size_t)(in * out) * lay_dtype_size(rates->compute), err));
+    /* a layer is packed from the pool, an int8 one from bf16 */
+    LAY_TRY(grow_pool(rates, (size_t)(in * out) * (rates->compute == LAY_F32 ? 4 : 2), err));
     LAY_TRY(lay_scratch_reserve(&rates->x, (size_t)(rows * in) * sizeof(float), "input rows", err));
     LAY_TRY(lay_scratch_reserve(&rates->y, (size_t)(rows * out) * sizeof(float), "output rows", err));
     LAY_TRY(measure_layer(&way, in, out, budget, &rate->layer_seconds, err));

@@ -21,10 +21,10 @@ static const struct lay_encoder_family *find_family(const char *model_type)
 }
 
 enum lay_status lay_encoder_load(struct lay_dnn *dnn, const struct lay_encoder_config *config,
-                                 struct lay_weights *weights, enum lay_dtype compute,
+                                 struct lay_weights *weights, struct lay_precision precision,
                                  struct lay_encoder **encoder, struct lay_err *err)
 {
-    const struct lay_loader loader = {dnn, weights, compute};
+    const struct lay_loader loader = {dnn, weights, lay_precision_within(precision, "encoder")};
     struct lay_encoder *e = lay_alloc(1, sizeof *e);
     *encoder = NULL;
     if (!e)

@@ -4,6 +4,7 @@
 
 #include "engine/dnn/linear.h"
 #include "engine/model/config.h"
+#include "engine/model/precision.h"
 #include "engine/store/weights.h"
 
 struct lay_encoder;
@@ -11,7 +12,7 @@ struct lay_encoder;
 /* Packs the weights (names as inside the encoder: "block.0.layer.0.SelfAttention.q.weight", …).
  * Borrows dnn, and the checkpoints behind `weights` for the life of the encoder (embeddings stay mapped). */
 enum lay_status lay_encoder_load(struct lay_dnn *dnn, const struct lay_encoder_config *config,
-                                 struct lay_weights *weights, enum lay_dtype compute,
+                                 struct lay_weights *weights, struct lay_precision precision,
                                  struct lay_encoder **encoder, struct lay_err *err);
 void lay_encoder_destroy(struct lay_encoder *encoder); /* accepts NULL */
 const struct lay_encoder_config *lay_encoder_config(const struct lay_encoder *encoder);

@@ -6,6 +6,7 @@
 
 #include "engine/dnn/linear.h"
 #include "engine/model/config.h"
+#include "engine/model/precision.h"
 #include "engine/store/weights.h"
 
 struct lay_llm;
@@ -13,8 +14,8 @@ struct lay_llm;
 /* Names as inside LlamaModel ("layers.0.self_attn.q_proj.weight", "embed_tokens.weight", "norm.weight") plus
  * "lm_head.weight". Borrows dnn and the checkpoints (embeddings stay mapped). */
 enum lay_status lay_llm_load(struct lay_dnn *dnn, const struct lay_llm_config *config,
-                             struct lay_weights *weights, enum lay_dtype compute, struct lay_llm **llm,
-                             struct lay_err *err);
+                             struct lay_weights *weights, struct lay_precision precision,
+                             struct lay_llm **llm, struct lay_err *err);
 void lay_llm_destroy(struct lay_llm *llm); /* accepts NULL */
 const struct lay_llm_config *lay_llm_config(const struct lay_llm *llm);
 size_t lay_llm_bytes(const struct lay_llm *llm);

@@ -66,6 +66,8 @@ static enum lay_status load(struct lay_llm *m, const struct lay_loader *loader, 
 {
     const struct lay_llm_config *c = &m->config;
     const char *const head[] = {c->tie_word_embeddings ? "embed_tokens" : "lm_head", NULL};
+    struct lay_loader head_loader = *loader;
+    head_loader.precision = lay_precision_within(loader->precision, "lm_head"); /* tied or not */
     m->layers = lay_alloc((size_t)c->num_hidden_layers, sizeof *m->layers);
     m->inv_freq = lay_alloc((size_t)c->head_dim / 2, sizeof *m->inv_freq);
     if (!m->layers || !m->inv_freq)
@@ -76,22 +78,22 @@ static enum lay_status load(struct lay_llm *m, const struct lay_loader *loader, 
     for (int64_t i = 0; i < c->num_hidden_layers; i++)
         LAY_TRY(load_layer(m, i, loader, err));
     LAY_TRY(lay_load_vector(loader, "", "norm.weight", c->hidden_size, &m->norm, err));
-    LAY_TRY(lay_load_linear(loader, "", head, c->vocab_size, c->hidden_size, false, &m->head, err));
+    LAY_TRY(lay_load_linear(&head_loader, "", head, c->vocab_size, c->hidden_size, false, &m->head, err));
     m->bytes += lay_linear_bytes(m->head);
     return LAY_OK;
 }
 
 enum lay_status lay_llm_load(struct lay_dnn *dnn, const struct lay_llm_config *config,
-                             struct lay_weights *weights, enum lay_dtype compute, struct lay_llm **llm,
-                             struct lay_err *err)
+                             struct lay_weights *weights, struct lay_precision precision,
+                             struct lay_llm **llm, struct lay_err *err)
 {
-    const struct lay_loader loader = {dnn, weights, compute};
+    const struct lay_loader loader = {dnn, weights, precision};
     struct lay_llm *m = lay_alloc(1, sizeof *m);
     *llm = NULL;
     if (!m)
         return lay_no_memory(err, "an LLM");
     m->config = *config;
-    m->compute = compute;
+    m->stored = lay_precision_rows(precision);
     const enum lay_status status = load(m, &loader, err);
     if (status != LAY_OK) {
         lay_llm_destroy(m);
@@ -142,5 +144,5 @@ size_t lay_llm_bytes(const struct lay_llm *llm)
 struct lay_kv_shape lay_llm_kv_shape(const struct lay_llm *llm)
 {
     const struct lay_llm_config *c = &llm->config;
-    return (struct lay_kv_shape){c->num_hidden_layers, c->num_key_value_heads, c->head_dim, llm->compute};
+    return (struct lay_kv_shape){c->num_hidden_layers, c->num_key_value_heads, c->head_dim, llm->stored};
 }

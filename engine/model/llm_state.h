@@ -23,7 +23,7 @@ struct lay_llm {
     float *norm;
     struct lay_linear *head; /* [vocab_size, hidden_size] */
     float *inv_freq;         /* [head_dim / 2], rope_scaling applied */
-    enum lay_dtype compute;
+    enum lay_dtype stored;   /* of keys and values */
     size_t bytes;
 
     /* Work memory of a step, [rows, …]. */

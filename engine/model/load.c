@@ -53,7 +53,8 @@ enum lay_status lay_load_linear(const struct lay_loader *loader, const char *pre
     if (bias)
         status = load_biases(loader, prefix, parts, n, out, &biases, err);
     if (status == LAY_OK)
-        status = lay_linear_create(loader->dnn, loader->compute, matrices, n, biases, linear, err);
+        status = lay_linear_create(loader->dnn, lay_precision_for(loader->precision, parts[0]), matrices, n,
+                                   biases, linear, err);
     lay_free(biases);
     for (int i = 0; i < n; i++)
         lay_tensor_drop_pages(tensors[i]);
@@ -79,7 +80,8 @@ enum lay_status lay_load_embedding(const struct lay_loader *loader, const char *
                         "%s: %s is stored transposed; an embedding table must be stored row by row: save it "
                         "with .contiguous()",
                         tensor->file, tensor->name);
-    *table = (struct lay_embedding){tensor->data, tensor->dtype, rows, cols, loader->compute};
+    *table = (struct lay_embedding){tensor->data, tensor->dtype, rows, cols,
+                                    lay_precision_rows(loader->precision)};
     lay_tensor_drop_pages(tensor);
     return LAY_OK;
 }

@@ -3,6 +3,7 @@
 #define LAY_MODEL_LOAD_H
 
 #include "engine/dnn/linear.h"
+#include "engine/model/precision.h"
 #include "engine/nn/embedding.h"
 #include "engine/store/weights.h"
 
@@ -10,7 +11,7 @@
 struct lay_loader {
     struct lay_dnn *dnn;
     struct lay_weights *weights;
-    enum lay_dtype compute;
+    struct lay_precision precision;
 };
 
 /* Packs the matrices prefix + part + ".weight" [out, in] of the NULL-terminated `parts`, one below the other,

@@ -81,7 +81,7 @@ static enum lay_status open_shape(struct lay_subject *s, const struct lay_shape 
                                   struct parts *parts, struct lay_err *err)
 {
     struct lay_shape_tensors tensors;
-    LAY_TRY(shape_config(shape, s->dtype, parts, err));
+    LAY_TRY(shape_config(shape, lay_precision_rows(lay_precision_of(s->dtype)), parts, err));
     LAY_TRY(lay_shape_tensors(shape, &tensors, err));
     return random_checkpoint(s, lay_shape_is_encoder(shape) ? ENCODER : LLM, shape->name, seed, &tensors,
                              err);
@@ -133,7 +133,8 @@ static enum lay_status load_encoder(struct lay_subject *s, const struct parts *p
     LAY_TRY(lay_weights_create(&s->weights[ENCODER], err));
     LAY_TRY(lay_encoder_sources(s->weights[ENCODER], method, s->checkpoints[ENCODER], s->checkpoints[BRIDGE],
                                 err));
-    return lay_encoder_load(s->dnn, &parts->encoder, s->weights[ENCODER], s->dtype, &s->models.encoder, err);
+    return lay_encoder_load(s->dnn, &parts->encoder, s->weights[ENCODER], lay_precision_of(s->dtype),
+                            &s->models.encoder, err);
 }
 
 static enum lay_status load_bridge(struct lay_subject *s, const struct parts *parts, enum lay_method method,
@@ -143,8 +144,8 @@ static enum lay_status load_bridge(struct lay_subject *s, const struct parts *pa
         .method = method, .n_encoder_layers = -1, .n_language_layers = -1};
     LAY_TRY(lay_weights_create(&s->weights[BRIDGE], err));
     LAY_TRY(lay_bridge_sources(s->weights[BRIDGE], method, s->checkpoints[BRIDGE], err));
-    return lay_bridge_load(s->dnn, &options, s->weights[BRIDGE], &parts->encoder, &parts->llm, s->dtype,
-                           &s->models.bridge, err);
+    return lay_bridge_load(s->dnn, &options, s->weights[BRIDGE], &parts->encoder, &parts->llm,
+                           lay_precision_of(s->dtype), &s->models.bridge, err);
 }
 
 static enum lay_status load_llm(struct lay_subject *s, const struct parts *parts, enum lay_method method,
@@ -152,7 +153,8 @@ static enum lay_status load_llm(struct lay_subject *s, const struct parts *parts
 {
     LAY_TRY(lay_weights_create(&s->weights[LLM], err));
     LAY_TRY(lay_llm_sources(s->weights[LLM], method, s->checkpoints[LLM], s->checkpoints[BRIDGE], err));
-    return lay_llm_load(s->dnn, &parts->llm, s->weights[LLM], s->dtype, &s->models.llm, err);
+    return lay_llm_load(s->dnn, &parts->llm, s->weights[LLM], lay_precision_of(s->dtype), &s->models.llm,
+                        err);
 }
 
 static enum lay_status open_parts(struct lay_subject *s, const struct lay_subject_source *source,

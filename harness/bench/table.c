@@ -122,7 +122,7 @@ static void make_fields(const struct lay_bench_row *row, struct fields *f)
     const struct lay_cell *c = &row->cell;
     f->count = 0;
     add_text(f, "shape", row->shape);
-    add_text(f, "dtype", lay_dtype_name(row->dtype));
+    add_text(f, "dtype", lay_precision_name(row->dtype));
     add(f, "threads", c->threads, 0);
     add(f, "prompt", (double)c->prompt, 0);
     add(f, "new", (double)c->new_tokens, 0);
@@ -283,7 +283,7 @@ static void put_md_row(struct lay_str *out, const struct lay_bench_row *row)
     const struct lay_measurement *m = &row->measured;
     const size_t peak = m->peak_bytes > row->load_peak_bytes ? m->peak_bytes : row->load_peak_bytes;
     lay_str_printf(out, "| %s | %s | %d | %lld | %lld | %lld | %.1f | %.1f | %.1f | %.1f–%.1f | %.1f |",
-                   row->shape, lay_dtype_name(row->dtype), row->cell.threads, (long long)row->cell.prompt,
+                   row->shape, lay_precision_name(row->dtype), row->cell.threads, (long long)row->cell.prompt,
                    (long long)row->cell.new_tokens, (long long)row->cell.batch, m->prefill.median,
                    m->decode.median, m->total.median, m->total.min, m->total.max, m->bound_total);
     put_percent(out, m->total.median, m->bound_total);
@@ -301,7 +301,7 @@ static void put_md_ops(struct lay_str *out, const struct lay_bench_row *row)
     lay_str_printf(out,
                    "\n%s %s, %d threads, %lld + %lld, batch %lld: where %.3f s go\n\n"
                    "| phase | operation | ms | share | calls | GFLOP/s |\n|---|---|---:|---:|---:|---:|\n",
-                   row->shape, lay_dtype_name(row->dtype), row->cell.threads, (long long)row->cell.prompt,
+                   row->shape, lay_precision_name(row->dtype), row->cell.threads, (long long)row->cell.prompt,
                    (long long)row->cell.new_tokens, (long long)row->cell.batch,
                    profile_seconds(&row->measured.profile));
     for (size_t i = 0; i < n; i++) {

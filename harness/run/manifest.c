@@ -23,6 +23,12 @@ static bool add_item(cJSON *object, const char *key, cJSON *item)
     return false;
 }
 
+/* One that need not be there. */
+static bool move_item(cJSON *object, const char *key, cJSON *item)
+{
+    return !item || add_item(object, key, item);
+}
+
 static bool add_number(cJSON *object, const char *key, int64_t number)
 {
     return cJSON_AddNumberToObject(object, key, (double)number) != NULL;
@@ -152,38 +158,37 @@ static bool add_invariance(cJSON *manifest, const struct lay_manifest_inputs *in
     return ok;
 }
 
-/* The fingerprint moves from the system to the top, where formats.md has it. */
-static bool add_system(cJSON *manifest, const struct lay_system *system, cJSON **fingerprint)
+/* The fingerprint and what is quantised move from the system to the top, where formats.md has them. */
+static bool add_system(cJSON *manifest, const struct lay_system *system, cJSON **fingerprint,
+                       cJSON **quantised)
 {
     cJSON *description = lay_system_describe(system);
     if (!description)
         return false;
     *fingerprint = cJSON_DetachItemFromObjectCaseSensitive(description, "weights_fingerprint");
+    *quantised = cJSON_DetachItemFromObjectCaseSensitive(description, "quantised");
     return add_item(manifest, "system", description);
 }
 
 static bool fill(cJSON *manifest, const struct lay_manifest_inputs *in)
 {
-    cJSON *fingerprint = NULL;
+    cJSON *fingerprint = NULL, *quantised = NULL;
     const bool bf16 = lay_system_dtype(in->system) == LAY_BF16;
-    const bool ok = add_string(manifest, "layeval", LAYEVAL_VERSION) &&
-                    add_system(manifest, in->system, &fingerprint) && add_prompt_set(manifest, in->prompts) &&
-                    add_tasks(manifest, in->workload, in->prompts) && add_generation(manifest, in) &&
-                    add_optional(manifest, "official_batch", in->official_batch, in->official_batch > 0) &&
-                    add_optional(manifest, "limit", in->limit, in->limit >= 0) && add_shard(manifest, in) &&
-                    add_string(manifest, "match", lay_match_name(in->match)) &&
-                    add_number(manifest, "strict_version", LAY_STRICT_VERSION) &&
-                    add_string(manifest, "dtype", lay_dtype_name(lay_system_dtype(in->system))) &&
-                    (!bf16 || add_string(manifest, "bf16", lay_dnn_bf16_support())) &&
-                    add_string(manifest, "onednn", lay_dnn_version()) &&
-                    add_string(manifest, "isa", lay_dnn_isa()) &&
-                    add_invariance(manifest, in, fingerprint != NULL);
-    if (!fingerprint)
-        return ok;
-    if (ok)
-        return add_item(manifest, "weights_fingerprint", fingerprint);
-    cJSON_Delete(fingerprint);
-    return false;
+    const bool ok =
+        add_string(manifest, "layeval", LAYEVAL_VERSION) &&
+        add_system(manifest, in->system, &fingerprint, &quantised) && add_prompt_set(manifest, in->prompts) &&
+        add_tasks(manifest, in->workload, in->prompts) && add_generation(manifest, in) &&
+        add_optional(manifest, "official_batch", in->official_batch, in->official_batch > 0) &&
+        add_optional(manifest, "limit", in->limit, in->limit >= 0) && add_shard(manifest, in) &&
+        add_string(manifest, "match", lay_match_name(in->match)) &&
+        add_number(manifest, "strict_version", LAY_STRICT_VERSION) &&
+        add_string(manifest, "dtype", lay_precision_name(lay_system_dtype(in->system))) &&
+        (!bf16 || add_string(manifest, "bf16", lay_dnn_bf16_support())) &&
+        add_string(manifest, "onednn", lay_dnn_version()) && add_string(manifest, "isa", lay_dnn_isa()) &&
+        add_invariance(manifest, in, fingerprint != NULL);
+    /* both are always consumed */
+    const bool moved = move_item(manifest, "quantised", quantised);
+    return move_item(manifest, "weights_fingerprint", fingerprint) && moved && ok;
 }
 
 enum lay_status lay_manifest_build(const struct lay_manifest_inputs *inputs, cJSON **manifest,

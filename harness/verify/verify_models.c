@@ -53,14 +53,15 @@ static enum lay_status load(const struct lay_verify_case *c, const struct lay_ve
     LAY_TRY(open_checkpoints(form, m, err));
     const struct lay_checkpoint *copies = form->own_copies ? m->checkpoints[BRIDGE] : NULL;
     LAY_TRY(lay_llm_sources(m->weights[LLM], method, m->checkpoints[LLM], copies, err));
-    LAY_TRY(lay_llm_load(m->dnn, &m->llm_config, m->weights[LLM], dtype, &m->llm, err));
+    LAY_TRY(lay_llm_load(m->dnn, &m->llm_config, m->weights[LLM], lay_precision_of(dtype), &m->llm, err));
     if (method == LAY_PLAIN)
         return LAY_OK;
     LAY_TRY(lay_encoder_sources(m->weights[ENCODER], method, m->checkpoints[ENCODER], copies, err));
-    LAY_TRY(lay_encoder_load(m->dnn, &m->encoder_config, m->weights[ENCODER], dtype, &m->encoder, err));
+    LAY_TRY(lay_encoder_load(m->dnn, &m->encoder_config, m->weights[ENCODER], lay_precision_of(dtype),
+                             &m->encoder, err));
     LAY_TRY(lay_bridge_sources(m->weights[BRIDGE], method, m->checkpoints[BRIDGE], err));
-    return lay_bridge_load(m->dnn, &c->bridge, m->weights[BRIDGE], &m->encoder_config, &m->llm_config, dtype,
-                           &m->bridge, err);
+    return lay_bridge_load(m->dnn, &c->bridge, m->weights[BRIDGE], &m->encoder_config, &m->llm_config,
+                           lay_precision_of(dtype), &m->bridge, err);
 }
 
 enum lay_status lay_verify_models_load(const struct lay_verify_case *c, const struct lay_verify_form *form,

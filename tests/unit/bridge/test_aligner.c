@@ -75,7 +75,7 @@ static void check_states(size_t n, const int64_t *chosen, const int64_t *layers)
     float *hidden[STATES];
     double naive_keys[ROWS * H], naive_values[ROWS * H];
     checkpoint_open(&f, tensors, n, LAY_LAYALIGN);
-    ok(lay_bridge_load(f.dnn, &o, f.weights, &encoder, &llm, LAY_F32, &bridge, err));
+    ok(lay_bridge_load(f.dnn, &o, f.weights, &encoder, &llm, lay_precision_of(LAY_F32), &bridge, err));
     for (int i = 0; i < STATES; i++) {
         fill(states[i], ROWS * D, (uint32_t)(100 + i));
         hidden[i] = states[i];
@@ -124,7 +124,7 @@ static void the_ablation_switches_it_off(void **state)
     struct lay_bridge *bridge;
     o.no_adapter = true;
     checkpoint_open(&f, tensors, N_LINEAR, LAY_LAYALIGN);
-    ok(lay_bridge_load(f.dnn, &o, f.weights, &encoder, &llm, LAY_F32, &bridge, err));
+    ok(lay_bridge_load(f.dnn, &o, f.weights, &encoder, &llm, lay_precision_of(LAY_F32), &bridge, err));
     assert_int_equal(lay_bridge_adapter_count(bridge), 0);
     assert_null(lay_bridge_adapter(bridge));
     assert_false(lay_bridge_wants_hidden(bridge, 0));
@@ -140,7 +140,8 @@ static void refuses(const struct lay_bridge_options *o, const struct lay_encoder
     struct lay_bridge *bridge;
     struct lay_err why = {0};
     checkpoint_open(&f, list, n, LAY_LAYALIGN);
-    const enum lay_status status = lay_bridge_load(f.dnn, o, f.weights, e, l, LAY_F32, &bridge, &why);
+    const enum lay_status status =
+        lay_bridge_load(f.dnn, o, f.weights, e, l, lay_precision_of(LAY_F32), &bridge, &why);
     if (status != LAY_ERR_INPUT || !strstr(why.message, says))
         fail_msg("expected \"%s\", got %d \"%s\"", says, status, why.message);
     assert_null(bridge);

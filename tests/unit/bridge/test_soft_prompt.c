@@ -27,7 +27,7 @@ static void check(struct tensor *tensors, enum lay_method method, double (*act)(
     float encoded[ROWS * D], out[ROWS * H];
     double x[ROWS * D], inner[ROWS * INNER], expected[ROWS * H];
     checkpoint_open(&f, tensors, 5, method);
-    ok(lay_bridge_load(f.dnn, &o, f.weights, &encoder, &llm, LAY_F32, &bridge, err));
+    ok(lay_bridge_load(f.dnn, &o, f.weights, &encoder, &llm, lay_precision_of(LAY_F32), &bridge, err));
     fill(encoded, ROWS * D, 1);
     for (int i = 0; i < ROWS * D; i++)
         x[i] = (double)(encoded[i] *= 2.0f);
@@ -85,8 +85,9 @@ static void other_alignments_are_refused(void **state)
     struct lay_bridge *bridge;
     struct lay_err why = {0};
     checkpoint_open(&f, tensors, 1, LAY_LANGBRIDGE);
-    assert_int_equal(lay_bridge_load(f.dnn, &o, f.weights, &encoder, &llm, LAY_F32, &bridge, &why),
-                     LAY_ERR_INPUT);
+    assert_int_equal(
+        lay_bridge_load(f.dnn, &o, f.weights, &encoder, &llm, lay_precision_of(LAY_F32), &bridge, &why),
+        LAY_ERR_INPUT);
     assert_non_null(strstr(why.message, "lb.alignment.linear.weight"));
     checkpoint_close(&f, tensors, 1);
 }

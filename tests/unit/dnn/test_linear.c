@@ -66,11 +66,58 @@ static void forward(const struct lay_linear *linear, const float *x, float *y, i
         fail_msg("%s", err.message);
 }
 
+/* x in steps of max |x| / 127, in f64; returns the step. */
+static double in_steps(const float *x, int64_t n, double *q)
+{
+    double largest = 0;
+    for (int64_t i = 0; i < n; i++)
+        largest = fabs(x[i]) > largest ? fabs(x[i]) : largest;
+    for (int64_t i = 0; i < n; i++)
+        q[i] = largest > 0 ? x[i] * 127 / largest : 0;
+    return largest / 127;
+}
+
+/* int8 by its definition, in f64. A value on the border of two steps may go to either, which moves the sum by
+ * as much as the other factor; the f32 roundings of the steps and of the result are the rest. */
+static void check_int8(const float *x, const float *w, const float *bias, const float *before, const float *y,
+                       int64_t rows, int64_t in, int64_t out)
+{
+    double *qx = malloc((size_t)(rows * in) * sizeof *qx), *qw = malloc((size_t)in * sizeof *qw);
+    double *step_x = malloc((size_t)rows * sizeof *step_x);
+    for (int64_t r = 0; r < rows; r++)
+        step_x[r] = in_steps(x + r * in, in, qx + r * in);
+    for (int64_t o = 0; o < out; o++) {
+        const double step_w = in_steps(w + o * in, in, qw);
+        for (int64_t r = 0; r < rows; r++) {
+            double sum = 0, borders = 0;
+            for (int64_t k = 0; k < in; k++) {
+                const double qa = qx[r * in + k], a = nearbyint(qa), b = nearbyint(qw[k]);
+                sum += a * b;
+                borders += fabs(fabs(qa - a) - 0.5) < 1e-4 ? fabs(b) + 1 : 0;
+                borders += fabs(fabs(qw[k] - b) - 0.5) < 1e-4 ? fabs(a) + 1 : 0;
+            }
+            const double step = step_x[r] * step_w, first = bias ? bias[o] : 0.0;
+            const double second = before ? before[r * out + o] : 0.0, expected = step * sum + first + second;
+            const double limit = step * borders + 1e-6 * (step * fabs(sum) + fabs(first) + fabs(second));
+            if (!(fabs(y[r * out + o] - expected) <= limit))
+                fail_msg("int8 [%d, %d] row %d of %d, output %d: %g instead of %g", (int)out, (int)in, (int)r,
+                         (int)rows, (int)o, (double)y[r * out + o], expected);
+        }
+    }
+    free(step_x);
+    free(qx);
+    free(qw);
+}
+
 /* y[r][o] lies within the worst case of any order of f32 sums of the products of x and w (rounded to bf16
  * first when that is what is computed). */
 static void check(enum lay_dtype compute, const float *x, const float *w, const float *bias,
                   const float *before, const float *y, int64_t rows, int64_t in, int64_t out)
 {
+    if (compute == LAY_I8) {
+        check_int8(x, w, bias, before, y, rows, in, out);
+        return;
+    }
     for (int64_t r = 0; r < rows; r++)
         for (int64_t o = 0; o < out; o++) {
             double sum = 0, size = 0;
@@ -88,6 +135,8 @@ static void check(enum lay_dtype compute, const float *x, const float *w, const 
         }
 }
 
+static const enum lay_dtype computes[] = {LAY_F32, LAY_BF16, LAY_I8};
+
 static const int64_t small_shapes[][2] = {/* in, out */
                                           {24, 32}, {32, 48},  {30, 104}, {48, 300}, {1, 1},    {3, 5},
                                           {16, 1},  {17, 257}, {256, 24}, {256, 96}, {650, 70}, {1281, 33}};
@@ -99,9 +148,9 @@ static void products_agree_with_double_precision(void **unused)
     struct lay_dnn *dnn = open_dnn();
     const int64_t row_counts[] = {1, 2, 7, 16, 33};
     for (size_t s = 0; s < N_SMALL; s++)
-        for (int variant = 0; variant < 8; variant++) {
-            const enum lay_dtype compute = variant & 1 ? LAY_BF16 : LAY_F32;
-            const bool with_bias = variant & 2, accumulate = variant & 4;
+        for (int variant = 0; variant < 12; variant++) {
+            const enum lay_dtype compute = computes[variant / 4];
+            const bool with_bias = variant & 1, accumulate = variant & 2;
             const int64_t in = small_shapes[s][0], out = small_shapes[s][1];
             float *w = random_floats(in * out), *bias = random_floats(out);
             const struct lay_matrix part = {w, LAY_F32, out, in, false};
@@ -151,9 +200,9 @@ static void every_stored_form_packs_to_the_same_layer(void **unused)
     struct lay_dnn *dnn = open_dnn();
     const enum lay_dtype stored[] = {LAY_F32, LAY_F16, LAY_BF16, LAY_F64};
     enum { IN = 70, A = 40, B = 3, C = 200, OUT = A + B + C, ROWS = 5 };
-    for (int variant = 0; variant < 16; variant++) {
-        const enum lay_dtype dtype = stored[variant / 4], compute = variant & 1 ? LAY_BF16 : LAY_F32;
-        const bool transposed = variant & 2;
+    for (int variant = 0; variant < 24; variant++) {
+        const enum lay_dtype dtype = stored[variant / 6], compute = computes[variant % 3];
+        const bool transposed = variant / 3 & 1;
         const int64_t sizes[] = {A, B, C};
         float *w = malloc(OUT * IN * sizeof *w), *x = random_floats(ROWS * IN);
         float y[ROWS * OUT];
@@ -199,10 +248,10 @@ static void aligned_parts_read_in_place_give_the_same_bits_as_converted_ones(voi
     }
     const struct lay_matrix forms[] = {
         {w, LAY_F32, OUT, IN, false}, {half, LAY_BF16, OUT, IN, false}, {wide, LAY_F64, OUT, IN, false}};
-    for (int c = 0; c < 2; c++) {
+    for (int c = 0; c < 3; c++) {
         float y[3][ROWS * OUT];
         for (int f = 0; f < 3; f++) {
-            struct lay_linear *linear = make(dnn, c ? LAY_BF16 : LAY_F32, &forms[f], 1, NULL);
+            struct lay_linear *linear = make(dnn, computes[c], &forms[f], 1, NULL);
             forward(linear, x, y[f], ROWS, false);
             lay_linear_destroy(linear);
         }
@@ -288,8 +337,8 @@ static void a_row_does_not_depend_on_its_neighbours_or_on_threads(void **unused)
     static const int64_t few[] = {3, 130};
     static const int64_t large[][2] = {{2048, 256}, {512, 1200}, {1100, 520}, {5632, 200}};
     static const int64_t tall[] = {513, 700};
-    for (int c = 0; c < 2; c++) {
-        const enum lay_dtype compute = c ? LAY_BF16 : LAY_F32;
+    for (int c = 0; c < 3; c++) {
+        const enum lay_dtype compute = computes[c];
         for (size_t s = 0; s < N_SMALL; s++)
             check_invariance(dnn, compute, small_shapes[s][0], small_shapes[s][1], some,
                              sizeof some / sizeof *some);
@@ -301,9 +350,8 @@ static void a_row_does_not_depend_on_its_neighbours_or_on_threads(void **unused)
     lay_dnn_destroy(dnn);
 }
 
-static void every_failing_allocation_is_reported_and_leaks_nothing(void **unused)
+static void check_failing_allocations(enum lay_dtype compute)
 {
-    (void)unused;
     struct lay_dnn *dnn = open_dnn();
     enum { IN = 20, OUT = 300, ROWS = 3 };
     double *w = calloc(IN * OUT, sizeof *w); /* f64, so that packing converts */
@@ -315,7 +363,7 @@ static void every_failing_allocation_is_reported_and_leaks_nothing(void **unused
         struct lay_linear *linear = NULL;
         assert_true(n < 100);
         lay_mem_fail_after(n);
-        status = lay_linear_create(dnn, LAY_BF16, &part, 1, bias, &linear, &err);
+        status = lay_linear_create(dnn, compute, &part, 1, bias, &linear, &err);
         if (status == LAY_OK)
             status = lay_linear_forward(linear, x, y, ROWS, false, &err);
         lay_mem_fail_after(-1);
@@ -329,6 +377,56 @@ static void every_failing_allocation_is_reported_and_leaks_nothing(void **unused
     free(w);
     free(x);
     free(bias);
+}
+
+static void every_failing_allocation_is_reported_and_leaks_nothing(void **unused)
+{
+    (void)unused;
+    check_failing_allocations(LAY_BF16);
+    check_failing_allocations(LAY_I8);
+}
+
+/* A row that cannot be divided into steps must not come out as numbers. */
+static void int8_rows_of_zeros_stay_zero_and_those_with_nan_or_infinity_become_nan(void **unused)
+{
+    (void)unused;
+    enum { IN = 70, OUT = 33, ROWS = 5 };
+    struct lay_dnn *dnn = open_dnn();
+    float *w = random_floats(OUT * IN), *x = random_floats(ROWS * IN), y[ROWS * OUT];
+    for (int i = 0; i < IN; i++) {
+        x[i] = 0.0f;
+        x[3 * IN + i] *= 1e-45f; /* denormals, most of them 0 */
+        w[5 * IN + i] = 0.0f;
+    }
+    x[1 * IN + 7] = NAN;
+    x[2 * IN + 69] = -INFINITY;
+    const struct lay_matrix part = {w, LAY_F32, OUT, IN, false};
+    struct lay_linear *linear = make(dnn, LAY_I8, &part, 1, NULL);
+    forward(linear, x, y, ROWS, false);
+    for (int o = 0; o < OUT; o++) {
+        assert_true(y[o] == 0.0f);
+        assert_true(isnan(y[1 * OUT + o]) && isnan(y[2 * OUT + o]));
+        assert_true(fabsf(y[3 * OUT + o]) < 1e-40f);
+        assert_true(isfinite(y[4 * OUT + o]) && (y[4 * OUT + o] != 0.0f) == (o != 5));
+    }
+    lay_linear_destroy(linear);
+    lay_dnn_destroy(dnn);
+    free(w);
+    free(x);
+}
+
+static void int8_takes_a_byte_a_weight(void **unused)
+{
+    (void)unused;
+    enum { IN = 256, OUT = 512 };
+    struct lay_dnn *dnn = open_dnn();
+    float *w = random_floats(OUT * IN);
+    const struct lay_matrix part = {w, LAY_F32, OUT, IN, false};
+    struct lay_linear *linear = make(dnn, LAY_I8, &part, 1, NULL);
+    assert_int_equal(lay_linear_bytes(linear), IN * OUT + 2 * OUT * sizeof(float));
+    lay_linear_destroy(linear);
+    lay_dnn_destroy(dnn);
+    free(w);
 }
 
 static void no_rows_are_no_work(void **unused)
@@ -382,7 +480,9 @@ static void names_are_given_for_the_manifest(void **unused)
         return;
     if (strcmp(cap, "AVX2") == 0)
         assert_string_equal(lay_dnn_isa(), "avx2");
-    assert_string_equal(support, "widened to f32"); /* the caps below all lack bf16 */
+    assert_string_equal(support,
+                        "widened to f32"); /* the caps below all lack bf16 and dot products of bytes */
+    assert_string_equal(lay_dnn_int8_support(), "widened to f32");
 }
 
 /* Runs this program again under a cap. */
@@ -425,6 +525,8 @@ int main(void)
         cmocka_unit_test(every_f16_widens_exactly),
         cmocka_unit_test(a_row_does_not_depend_on_its_neighbours_or_on_threads),
         cmocka_unit_test(every_failing_allocation_is_reported_and_leaks_nothing),
+        cmocka_unit_test(int8_rows_of_zeros_stay_zero_and_those_with_nan_or_infinity_become_nan),
+        cmocka_unit_test(int8_takes_a_byte_a_weight),
         cmocka_unit_test(no_rows_are_no_work),
         cmocka_unit_test(more_shapes_than_are_kept_still_work),
         cmocka_unit_test(names_are_given_for_the_manifest),

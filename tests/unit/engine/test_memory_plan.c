@@ -31,7 +31,8 @@ static const struct lay_encoder_config mt5_xl = {.hidden_size = 2048,
 
 static struct lay_memory_needs layalign(size_t memory)
 {
-    return (struct lay_memory_needs){"layalign", LAY_LAYALIGN, &llama2_7b, &mt5_xl, LAY_BF16, memory, 32};
+    return (struct lay_memory_needs){"layalign",    LAY_LAYALIGN, &llama2_7b, &mt5_xl,
+                                     {LAY_BF16, 0}, memory,       32};
 }
 
 static void counts_every_packed_matrix(void **state)
@@ -55,7 +56,7 @@ static void refuses_weights_that_leave_no_room(void **state)
     struct lay_err err = {0};
     assert_int_equal(lay_memory_plan_make(&needs, &plan, &err), LAY_ERR_INPUT);
     assert_non_null(strstr(err.message, "15.60 GB in bf16"));
-    needs.dtype = LAY_F32;
+    needs.precision.dtype = LAY_F32;
     err = (struct lay_err){0};
     assert_int_equal(lay_memory_plan_make(&needs, &plan, &err), LAY_ERR_INPUT);
     assert_non_null(strstr(err.message, "use --dtype bf16"));

@@ -101,7 +101,8 @@ static int load(void **state)
     assert_int_equal(lay_checkpoint_open(path, &checkpoint, &err), LAY_OK);
     assert_int_equal(lay_weights_create(&weights, &err), LAY_OK);
     assert_int_equal(lay_weights_add(weights, checkpoint, "", NULL, NULL, &err), LAY_OK);
-    assert_int_equal(lay_llm_load(dnn, &config, weights, LAY_F32, &models.llm, &err), LAY_OK);
+    assert_int_equal(lay_llm_load(dnn, &config, weights, lay_precision_of(LAY_F32), &models.llm, &err),
+                     LAY_OK);
     return 0;
 }
 
@@ -213,7 +214,7 @@ static void eos_ends_a_sequence(void **state)
     struct lay_llm_config with = config;
     with.n_eos = 1;
     with.eos_ids[0] = open.of[1].ids[MAX_NEW / 2];
-    assert_int_equal(lay_llm_load(dnn, &with, weights, LAY_F32, &models.llm, &err), LAY_OK);
+    assert_int_equal(lay_llm_load(dnn, &with, weights, lay_precision_of(LAY_F32), &models.llm, &err), LAY_OK);
     assert_int_equal(generate(3, (size_t)1 << 20, &ended, &err), LAY_OK);
     lay_llm_destroy(models.llm);
     models.llm = without;

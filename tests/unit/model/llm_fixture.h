@@ -44,7 +44,7 @@ static inline void fixture_open(struct fixture *f, const char *dir, enum lay_dty
     ok(lay_weights_create(&f->weights, err));
     ok(lay_weights_add(f->weights, f->checkpoint, "model.", NULL, NULL, err));
     ok(lay_weights_add(f->weights, f->checkpoint, "", NULL, NULL, err));
-    ok(lay_llm_load(f->dnn, &config, f->weights, dtype, &f->llm, err));
+    ok(lay_llm_load(f->dnn, &config, f->weights, lay_precision_of(dtype), &f->llm, err));
     const struct lay_kv_shape shape = lay_llm_kv_shape(f->llm);
     ok(lay_kv_pool_create(&shape, 64 * lay_kv_page_bytes(&shape), &f->pool, err));
     f->H = config.hidden_size;

@@ -49,7 +49,7 @@ static void open_encoder(struct fixture *f, const char *name, enum lay_dtype dty
         ok(lay_weights_add(f->weights, f->checkpoint, "encoder.", from,
                            "block.0.layer.0.SelfAttention.relative", err));
     }
-    ok(lay_encoder_load(f->dnn, &f->config, f->weights, dtype, &f->encoder, err));
+    ok(lay_encoder_load(f->dnn, &f->config, f->weights, lay_precision_of(dtype), &f->encoder, err));
     assert_int_equal(f->config.num_hidden_layers, STATES - 1);
 }
 
@@ -170,7 +170,8 @@ static void umt5_needs_a_bias_in_every_layer(void **state)
     struct fixture f;
     open_encoder(&f, families[0], LAY_F32, false);
     f.config.relative_bias_per_layer = true;
-    assert_int_equal(lay_encoder_load(f.dnn, &f.config, f.weights, LAY_F32, &encoder, &why), LAY_ERR_INPUT);
+    assert_int_equal(lay_encoder_load(f.dnn, &f.config, f.weights, lay_precision_of(LAY_F32), &encoder, &why),
+                     LAY_ERR_INPUT);
     assert_non_null(strstr(why.message, "block.1.layer.0.SelfAttention.relative_attention_bias"));
     close_encoder(&f);
 }
