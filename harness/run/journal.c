@@ -4,13 +4,9 @@
 #include "engine/base/mem.h"
 #include "harness/run/journal_line.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 
 /* --- reading --- */
 
@@ -27,6 +23,18 @@ static enum lay_status take_line(const char *where, const char *line, size_t len
     return LAY_OK;
 }
 
+static bool any_intact(const char *text, size_t size)
+{
+    for (size_t at = 0; at < size;) {
+        const char *end = memchr(text + at, '\n', size - at);
+        const size_t length = end ? (size_t)(end - text) - at : size - at;
+        if (end && lay_journal_line_intact(text + at, length))
+            return true;
+        at += length + 1;
+    }
+    return false;
+}
+
 static enum lay_status read_lines(const char *path, const char *text, size_t size, int64_t *sealed_count,
                                   struct lay_journal *journal, struct lay_err *err)
 {
@@ -39,7 +47,7 @@ static enum lay_status read_lines(const char *path, const char *text, size_t siz
         const char *end = memchr(line, '\n', left);
         const size_t length = end ? (size_t)(end - line) : left;
         if (!end || !lay_journal_line_intact(line, length)) {
-            if (!end || length + 1 == left)
+            if (!any_intact(line, left))
                 return LAY_OK; /* torn: the process or the machine died in the middle of it */
             return lay_fail(
                 err, LAY_ERR_INPUT,
@@ -150,129 +158,24 @@ static enum lay_status write_whole(const char *path, const char *manifest_hash,
     return status;
 }
 
-enum lay_status lay_journal_seal(const char *dir, const struct lay_journal *journal, struct lay_err *err)
+static enum lay_status write_in(const char *dir, const char *manifest_hash, const struct lay_journal *journal,
+                                bool sealed, struct lay_err *err)
 {
     char *path = lay_path_join(dir, LAY_JOURNAL_FILE);
     if (!path)
         return lay_no_memory(err, "a path");
-    const enum lay_status status = write_whole(path, journal->manifest_hash, journal, true, err);
+    const enum lay_status status = write_whole(path, manifest_hash, journal, sealed, err);
     lay_free(path);
     return status;
 }
 
-/* --- appending --- */
-
-struct lay_journal_writer {
-    char *path;
-    int fd;
-    off_t length; /* of the file, all of it whole lines */
-    struct timespec synced;
-    bool dirty;
-    struct lay_str line;
-};
-
-static void writer_free(struct lay_journal_writer *writer)
+enum lay_status lay_journal_seal(const char *dir, const struct lay_journal *journal, struct lay_err *err)
 {
-    if (writer->fd >= 0)
-        close(writer->fd);
-    lay_str_free(&writer->line);
-    lay_free(writer->path);
-    lay_free(writer);
+    return write_in(dir, journal->manifest_hash, journal, true, err);
 }
 
-static enum lay_status io_error(struct lay_err *err, const char *path, const char *doing)
+enum lay_status lay_journal_begin(const char *dir, const char *manifest_hash,
+                                  const struct lay_journal *journal, struct lay_err *err)
 {
-    return lay_fail(err, LAY_ERR_IO, "%s: cannot %s: %s", path, doing, strerror(errno));
-}
-
-enum lay_status lay_journal_open(const char *dir, const char *manifest_hash,
-                                 const struct lay_journal *journal, struct lay_journal_writer **out,
-                                 struct lay_err *err)
-{
-    enum lay_status status = LAY_OK;
-    const struct lay_journal nothing = {0};
-    *out = NULL;
-    struct lay_journal_writer *writer = lay_alloc(1, sizeof *writer);
-    if (!writer)
-        return lay_no_memory(err, "a journal");
-    writer->fd = -1;
-    writer->path = lay_path_join(dir, LAY_JOURNAL_FILE);
-    if (!writer->path) {
-        status = lay_no_memory(err, "a path");
-        goto fail;
-    }
-    /* A new file, or one whose seal no longer holds, is written whole; else what is torn is cut off. */
-    const bool fresh = !journal->manifest_hash[0];
-    if (fresh || journal->stale_seal)
-        LAY_TRY_GOTO(status, write_whole(writer->path, manifest_hash, fresh ? &nothing : journal, false, err),
-                     fail);
-    writer->fd = open(writer->path, O_WRONLY | O_APPEND | O_CLOEXEC);
-    if (writer->fd < 0 ||
-        (!fresh && !journal->stale_seal && ftruncate(writer->fd, (off_t)journal->intact_bytes) != 0) ||
-        (writer->length = lseek(writer->fd, 0, SEEK_END)) < 0) {
-        status = io_error(err, writer->path, "open for appending");
-        goto fail;
-    }
-    clock_gettime(CLOCK_MONOTONIC, &writer->synced);
-    *out = writer;
-    return LAY_OK;
-fail:
-    writer_free(writer);
-    return status;
-}
-
-/* Writes all bytes or none: a piece that got through is cut off again. */
-static enum lay_status write_all(struct lay_journal_writer *writer, struct lay_err *err)
-{
-    size_t done = 0;
-    while (done < writer->line.length) {
-        const ssize_t n = write(writer->fd, writer->line.data + done, writer->line.length - done);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0) {
-            const enum lay_status status = io_error(err, writer->path, "append to the journal");
-            /* if even this fails the reader drops the torn line */
-            if (ftruncate(writer->fd, writer->length) != 0)
-                return status;
-            return status;
-        }
-        done += (size_t)n;
-    }
-    writer->length += (off_t)done;
-    writer->dirty = true;
-    return LAY_OK;
-}
-
-enum lay_status lay_journal_sync(struct lay_journal_writer *writer, struct lay_err *err)
-{
-    if (!writer->dirty)
-        return LAY_OK;
-    if (fdatasync(writer->fd) != 0)
-        return io_error(err, writer->path, "save the journal");
-    clock_gettime(CLOCK_MONOTONIC, &writer->synced);
-    writer->dirty = false;
-    return LAY_OK;
-}
-
-enum lay_status lay_journal_append(struct lay_journal_writer *writer, const struct lay_journal_entry *entry,
-                                   struct lay_err *err)
-{
-    struct timespec now;
-    lay_str_clear(&writer->line);
-    lay_journal_line_entry(&writer->line, entry);
-    LAY_TRY(lay_str_check(&writer->line, err));
-    LAY_TRY(write_all(writer, err));
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    const double age =
-        (double)(now.tv_sec - writer->synced.tv_sec) + 1e-9 * (double)(now.tv_nsec - writer->synced.tv_nsec);
-    return age >= LAY_JOURNAL_SYNC_SECONDS ? lay_journal_sync(writer, err) : LAY_OK;
-}
-
-enum lay_status lay_journal_close(struct lay_journal_writer *writer, struct lay_err *err)
-{
-    if (!writer)
-        return LAY_OK;
-    const enum lay_status status = lay_journal_sync(writer, err);
-    writer_free(writer);
-    return status;
+    return write_in(dir, manifest_hash, journal, false, err);
 }

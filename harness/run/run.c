@@ -133,6 +133,10 @@ static enum lay_status evaluate(struct session *s, struct lay_err *err)
         LAY_TRY(lay_run_system_evaluate(&s->systems[i], s->options, &s->workload, err));
         lay_system_close(s->systems[i].system); /* its weights make room for the next */
         s->systems[i].system = NULL;
+        if (lay_signals_stop && i + 1 < s->count)
+            return lay_fail(err, LAY_ERR_INTERRUPTED,
+                            "interrupted; %zu of %zu systems are done; repeat the command to continue", i + 1,
+                            s->count);
     }
     return s->options->predict_only ? LAY_OK : combine(s, err);
 }

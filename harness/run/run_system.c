@@ -188,28 +188,33 @@ static enum lay_status load(struct lay_run_system *run, struct lay_progress *pro
     return LAY_OK;
 }
 
-static void say_what_is_safe(const struct lay_run_system *run, const struct lay_items *items)
+/* Where something stopped a run that can go on: not after a complaint about what it was given. */
+static void say_what_is_safe(const struct lay_run_system *run, const struct lay_items *items,
+                             enum lay_status status)
 {
-    fprintf(stderr, "%s: %zu of %zu samples are safe in %s; repeat the command to continue\n",
-            lay_system_name(run->system), items->done, items->wanted, run->dir);
+    const bool stopped = status == LAY_ERR_INTERRUPTED || status == LAY_ERR_IO;
+    if (stopped || (items->done > 0 && (status == LAY_ERR_MEMORY || status == LAY_ERR_INTERNAL)))
+        fprintf(stderr, "%s: %zu of %zu samples are safe in %s; repeat the command to continue\n",
+                lay_system_name(run->system), items->done, items->wanted, run->dir);
 }
 
 static enum lay_status answer(struct lay_run_system *run, const struct lay_run_options *options,
                               struct lay_answering *answering, struct lay_err *err)
 {
     struct lay_err close_err = {0};
+    size_t unsaved = 0;
     LAY_TRY(lay_journal_open(run->dir, run->manifest_hash, &run->journal, &answering->journal, err));
     enum lay_status status = lay_answer_items(answering, err);
     /* an error on the way outranks one in closing */
-    const enum lay_status closed = lay_journal_close(answering->journal, &close_err);
+    answering->timing->journal_seconds = lay_journal_seconds(answering->journal);
+    const enum lay_status closed = lay_journal_close(answering->journal, &unsaved, &close_err);
+    answering->items->done -= unsaved;
     if (status == LAY_OK && closed != LAY_OK)
         status = lay_fail(err, closed, "%s", close_err.message);
     lay_progress_end(answering->progress);
     if (answering->first_error[0] && !options->quiet)
         fprintf(stderr, "%s: %zu samples ended in an error, the first: %s\n", lay_system_name(run->system),
                 answering->timing->errors, answering->first_error);
-    if (status != LAY_OK)
-        say_what_is_safe(run, answering->items);
     return status;
 }
 
@@ -285,6 +290,7 @@ enum lay_status lay_run_system_evaluate(struct lay_run_system *run, const struct
         status = seal(run, &how, &items, err);
     if (status == LAY_OK)
         status = report(run, options, err);
+    say_what_is_safe(run, &items, status);
     lay_signals_defer(false);
     lay_items_free(&items);
     return status;

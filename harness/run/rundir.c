@@ -14,6 +14,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+enum { HOST_MAX = 256, OWNER_MAX = HOST_MAX + 32 };
+
 struct lay_rundir {
     char *lock_path;
     int fd;
@@ -29,18 +31,22 @@ static bool still_there(const struct lay_rundir *dir)
 
 static enum lay_status refuse(const struct lay_rundir *dir, const char *path, struct lay_err *err)
 {
-    char owner[32] = "";
+    char owner[OWNER_MAX] = "";
+    char *host = owner;
     const ssize_t n = pread(dir->fd, owner, sizeof owner - 1, 0);
     owner[n > 0 ? n : 0] = 0;
+    const long process = strtol(owner, &host, 10);
+    host += *host == ' ';
+    host[strcspn(host, "\n")] = 0;
     return lay_fail(err, LAY_ERR_INPUT,
-                    "%s: another layeval (process %ld) is working in this directory; wait for it or name "
+                    "%s: another layeval (process %ld%s%s) is working in this directory; wait for it or name "
                     "another --out",
-                    path, strtol(owner, NULL, 10));
+                    path, process, *host ? " on " : "", host);
 }
 
 static enum lay_status lock(struct lay_rundir *dir, const char *path, struct lay_err *err)
 {
-    char owner[32];
+    char owner[OWNER_MAX], host[HOST_MAX] = "";
     for (;;) {
         dir->fd = open(dir->lock_path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
         if (dir->fd < 0)
@@ -49,12 +55,16 @@ static enum lay_status lock(struct lay_rundir *dir, const char *path, struct lay
         if (flock(dir->fd, LOCK_EX | LOCK_NB) != 0)
             return errno == EWOULDBLOCK
                        ? refuse(dir, path, err)
-                       : lay_fail(err, LAY_ERR_IO, "%s: cannot lock: %s", dir->lock_path, strerror(errno));
+                       : lay_fail(err, LAY_ERR_IO,
+                                  "%s: cannot lock: %s; name an --out on a file system that has locks",
+                                  dir->lock_path, strerror(errno));
         if (still_there(dir))
             break;
         close(dir->fd);
     }
-    const int n = snprintf(owner, sizeof owner, "%ld\n", (long)getpid());
+    if (gethostname(host, sizeof host - 1) != 0)
+        host[0] = 0;
+    const int n = snprintf(owner, sizeof owner, "%ld %s\n", (long)getpid(), host);
     if (ftruncate(dir->fd, 0) == 0 && pwrite(dir->fd, owner, (size_t)n, 0) == n)
         return LAY_OK;
     const int reason = errno;

@@ -89,6 +89,7 @@ static cJSON *session_object(const struct lay_timing *timing, const struct lay_t
     cJSON_AddBoolToObject(session, "complete", context->complete);
     put_number(session, "wall_seconds", wall);
     put_number(session, "load_seconds", timing->load_seconds);
+    put_number(session, "journal_seconds", timing->journal_seconds);
     cJSON_AddNumberToObject(session, "samples", (double)timing->samples);
     cJSON_AddNumberToObject(session, "errors", (double)timing->errors);
     cJSON_AddNumberToObject(session, "output_tokens", (double)timing->output_tokens);

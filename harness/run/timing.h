@@ -19,7 +19,8 @@ struct lay_timing {
     double load_seconds;
     size_t samples, errors; /* answered in this session */
     int64_t output_tokens;
-    size_t peak_bytes; /* RssAnon + RssShmem, the largest seen */
+    double journal_seconds; /* spent in writing the journal, in the way of the samples */
+    size_t peak_bytes;      /* RssAnon + RssShmem, the largest seen */
     double looked;
 };
 

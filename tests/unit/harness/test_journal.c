@@ -84,10 +84,12 @@ static void append(const struct lay_journal *journal, size_t first, size_t end)
 {
     struct lay_journal_writer *writer;
     struct lay_err err = {0};
+    size_t unsaved;
     assert_int_equal(lay_journal_open(dir, HASH, journal, &writer, &err), LAY_OK);
     for (size_t i = first; i < end; i++)
         assert_int_equal(lay_journal_append(writer, &samples[i], &err), LAY_OK);
-    assert_int_equal(lay_journal_close(writer, &err), LAY_OK);
+    assert_int_equal(lay_journal_close(writer, &unsaved, &err), LAY_OK);
+    assert_int_equal(unsaved, 0);
 }
 
 static void write_all_samples(void)
@@ -200,6 +202,33 @@ static void a_last_line_of_zeros_is_dropped(void **state)
     write_bytes(whole.data, whole.length);
     assert_int_equal(lay_journal_read(dir, &journal, &err), LAY_OK);
     assert_int_equal(journal.count, N_SAMPLES - 1);
+    lay_journal_free(&journal);
+    lay_str_free(&whole);
+}
+
+/* … or several such lines: those that were not synced. As long as none behind them is intact. */
+static void several_last_lines_of_zeros_are_dropped(void **state)
+{
+    (void)state;
+    struct lay_str whole = {0};
+    struct lay_journal journal;
+    struct lay_err err = {0};
+    size_t start = 0;
+    write_all_samples();
+    read_file(&whole);
+    for (int lines = 0; lines < 2; start++) /* header and first sample */
+        lines += whole.data[start] == '\n';
+    for (size_t at = start; at < whole.length; at++)
+        if (whole.data[at] != '\n')
+            whole.data[at] = 0;
+    write_bytes(whole.data, whole.length);
+    assert_int_equal(lay_journal_read(dir, &journal, &err), LAY_OK);
+    assert_int_equal(journal.count, 1);
+    assert_int_equal(journal.intact_bytes, start);
+    append(&journal, 1, N_SAMPLES);
+    lay_journal_free(&journal);
+    assert_int_equal(lay_journal_read(dir, &journal, &err), LAY_OK);
+    assert_int_equal(journal.count, N_SAMPLES);
     lay_journal_free(&journal);
     lay_str_free(&whole);
 }
@@ -318,6 +347,7 @@ static void a_failing_write_leaves_whole_lines(void **state)
     struct lay_journal journal;
     struct lay_str one = {0};
     struct lay_err err = {0};
+    size_t unsaved;
     struct rlimit old, tight;
     start_over();
     append(&nothing, 0, 1);
@@ -333,7 +363,8 @@ static void a_failing_write_leaves_whole_lines(void **state)
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
     assert_non_null(strstr(err.message, path));
     assert_int_equal(lay_exit_code(err.status), 3);
-    lay_journal_close(writer, &err);
+    assert_int_equal(lay_journal_close(writer, &unsaved, &err), LAY_OK);
+    assert_int_equal(unsaved, 0);
     lay_journal_free(&journal);
     struct lay_str after = {0};
     read_file(&after);
@@ -341,6 +372,50 @@ static void a_failing_write_leaves_whole_lines(void **state)
     assert_memory_equal(after.data, one.data, one.length);
     lay_str_free(&after);
     lay_str_free(&one);
+}
+
+/* What locks cannot see: another process appends, or puts another file in the place of the journal. */
+static void a_second_writer_is_noticed(void **state)
+{
+    (void)state;
+    const struct lay_journal nothing = {0};
+    for (int replaced = 0; replaced < 2; replaced++) {
+        struct lay_journal_writer *writer;
+        struct lay_err err = {0};
+        size_t unsaved;
+        start_over();
+        assert_int_equal(lay_journal_open(dir, HASH, &nothing, &writer, &err), LAY_OK);
+        assert_int_equal(lay_journal_append(writer, &samples[0], &err), LAY_OK);
+        if (replaced) {
+            write_bytes("x", 1);
+        } else {
+            FILE *other = fopen(path, "a");
+            assert_non_null(other);
+            assert_int_equal(fputs("x\n", other) >= 0 && fclose(other) == 0, 1);
+        }
+        assert_int_equal(lay_journal_append(writer, &samples[1], &err), LAY_ERR_IO);
+        assert_non_null(strstr(err.message, "by another process"));
+        assert_int_equal(lay_journal_close(writer, &unsaved, &err), LAY_OK);
+    }
+}
+
+/* A sample may take long: lines are on the disk within the second even if no other follows. */
+static void lines_are_saved_without_others_following(void **state)
+{
+    (void)state;
+    const struct lay_journal nothing = {0};
+    struct lay_journal_writer *writer;
+    struct lay_err err = {0};
+    size_t unsaved;
+    start_over();
+    assert_int_equal(lay_journal_open(dir, HASH, &nothing, &writer, &err), LAY_OK);
+    assert_int_equal(lay_journal_append(writer, &samples[0], &err), LAY_OK);
+    assert_int_equal(lay_journal_unsaved(writer), 1);
+    for (int tenths = 0; tenths < 100 && lay_journal_unsaved(writer) > 0; tenths++)
+        usleep(100000);
+    assert_int_equal(lay_journal_unsaved(writer), 0);
+    assert_true(lay_journal_seconds(writer) > 0);
+    assert_int_equal(lay_journal_close(writer, &unsaved, &err), LAY_OK);
 }
 
 /* Every allocation of a read fails once: an error and no leak (the sanitizer build looks). */
@@ -368,12 +443,15 @@ int main(void)
         cmocka_unit_test(what_is_appended_is_read_back),
         cmocka_unit_test(a_crash_at_any_byte_is_survived),
         cmocka_unit_test(a_last_line_of_zeros_is_dropped),
+        cmocka_unit_test(several_last_lines_of_zeros_are_dropped),
         cmocka_unit_test(a_changed_byte_in_the_middle_is_refused),
         cmocka_unit_test(a_sample_twice_is_refused),
         cmocka_unit_test(a_missing_journal_is_an_input_error),
         cmocka_unit_test(an_empty_journal_is_bound_to_nothing),
         cmocka_unit_test(a_seal_holds_only_for_the_whole_file),
         cmocka_unit_test(a_failing_write_leaves_whole_lines),
+        cmocka_unit_test(a_second_writer_is_noticed),
+        cmocka_unit_test(lines_are_saved_without_others_following),
         cmocka_unit_test(running_out_of_memory_is_an_error),
     };
     return cmocka_run_group_tests(tests, make_dir, remove_dir);
