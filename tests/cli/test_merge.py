@@ -4,11 +4,11 @@ import json
 import os
 import pathlib
 import shutil
-import signal
 import subprocess
 import tempfile
-import time
 import unittest
+
+from faults import inject
 
 LAYEVAL = os.environ["LAYEVAL"]
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -107,19 +107,13 @@ class Merge(Base):
         self.assertEqual(sorted(entries(shards[0]) + entries(shards[1])), [("mgsm", "en", i) for i in range(3)])
 
     def test_a_killed_shard_is_resumed_and_then_merged(self):
-        whole = self.run_one("whole")
-        shards = self.shards(2)
-        shutil.rmtree(shards[1])
-        command = [LAYEVAL, *map(str, self.command("2-of-2", "--shard", "2/2", "--batch-size", 1))]
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        journal = shards[1] / "journal.jsonl"
-        while process.poll() is None and not (journal.exists() and journal.read_bytes().count(b"\n") > 2):
-            time.sleep(0.002)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        if journal.read_bytes().startswith(b'{"layeval_journal": 1') and b'"sealed": false' in journal.read_bytes():
-            self.assert_refused(shards, shards[1], "is not finished", "repeat the command")
-        self.run_one("2-of-2", "--shard", "2/2")
+        whole = self.run_one("whole", "--lang", "en")
+        shards = [self.run_one("1-of-2", "--shard", "1/2", "--lang", "en"), self.dir / "2-of-2"]
+        killed = inject.layeval(*self.command("2-of-2", "--shard", "2/2", "--lang", "en"), mode="torn", fault=5)
+        self.assertEqual(killed.returncode, inject.KILLED)
+        self.assertIn("fault: write", killed.stderr)  # a line of the journal
+        self.assert_refused(shards, shards[1], "2/2 is not finished", "of 4 samples are there", "repeat the command")
+        self.run_one("2-of-2", "--shard", "2/2", "--lang", "en")
         self.assert_merges(shards, whole)
 
 

@@ -1,118 +1,158 @@
-"""Every single call that puts something on disk fails once, or the process is killed there: `run` and `score` end
-with exit code 3 and a message, leave no half-written file, and the same command then gives the same bytes as a run
-that nothing disturbed."""
-import hashlib
-import os
+"""Every single call that puts something on disk fails, or the process is killed in front of it or in the middle of
+it: `run`, `score` and `merge` end with exit code 3 and a message, leave no half-written file, and the same command
+then gives the same bytes as one that nothing disturbed."""
 import pathlib
 import shutil
-import subprocess
 import sys
 import tempfile
 import unittest
 
-LAYEVAL = os.environ["LAYEVAL"]
-SHIM = os.environ["LAYEVAL_FAULT_SHIM"]
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-RUN = ["run", "--system", "data/demo/layalign.json", "--task", "mgsm", "--lang", "en", "--limit", "2",
+from faults.inject import KILLED, SANITIZED, calls_of, contents, layeval, messages
+
+RUN = ["run", "--system", "data/demo/layalign.json", "--task", "mgsm", "--lang", "en", "--limit", "3",
        "--data", "data/samples", "--max-new-tokens", "4", "--threads", "1", "--quiet"]
-MOST_CALLS = 2000
+WRITES = ("fwrite", "write", "pwrite")
 
 
-def layeval(*arguments, fault=None, kill=False):
-    environment = dict(os.environ)
-    if fault:
-        environment.update(LD_PRELOAD=SHIM, LAYEVAL_FAULT=str(fault))
-        if kill:
-            environment["LAYEVAL_FAULT_KILL"] = "1"
-        # The sanitizer wants to stand first among preloaded libraries; the shim leaves memory alone.
-        if "ASAN_OPTIONS" in environment:
-            environment["ASAN_OPTIONS"] += ":verify_asan_link_order=0"
-    return subprocess.run([LAYEVAL, *arguments], cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, text=True,
-                          encoding="utf-8", capture_output=True, check=False)
+def chosen(calls, mode):
+    """Numbers of the calls to disturb: all; under the sanitizers, and for a disk that stays full, the first, a middle
+    and the last of each kind."""
+    if not SANITIZED and mode != "full":
+        return range(1, len(calls) + 1)
+    numbers = set()
+    for kind in set(calls):
+        of_kind = [n for n, call in enumerate(calls, 1) if call == kind]
+        numbers |= {of_kind[0], of_kind[len(of_kind) // 2], of_kind[-1]}
+    return sorted(numbers)
 
 
-def contents(directory):
-    """What two equal runs share: everything but timing.json. Hashes, for short messages."""
-    return {str(path.relative_to(directory)): hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(directory.rglob("*"))
-            if path.is_file() and path.name != "timing.json"}
+class Faults(unittest.TestCase):
+    """`command(directory)` leaves `expected` in a directory that `prepare(directory)` made, or made nothing."""
 
-
-class WriteFaults(unittest.TestCase):
     def setUp(self):
         self.scratch = pathlib.Path(tempfile.mkdtemp())
         self.addCleanup(shutil.rmtree, self.scratch)
         self.reference = self.scratch / "reference"
-        result = layeval(*RUN, "--out", str(self.reference))
+        result = layeval(*RUN, "--out", self.reference)
         self.assertEqual(result.returncode, 0, result.stderr)
         self.expected = contents(self.reference)
 
-    def assert_nothing_half_written(self, directory, where):
-        """A file is either not there or whole; only the journal, by design, may end early."""
+    def assert_whole_files(self, directory, where):
+        """A file is either not there or whole; only the journal, by design, may end early, and a killed process leaves
+        temporary files."""
         for name, content in contents(directory).items():
-            if name.endswith("journal.jsonl"):
-                continue
-            self.assertIn(name, self.expected, where)
-            self.assertEqual(content, self.expected[name], f"{where}: {name}")
+            if not name.endswith((".lock", "journal.jsonl")) and ".tmp-" not in name:
+                self.assertEqual(content, self.expected.get(name), f"{where}: {name}")
 
-    def each_call(self, command, directory, kill=False):
-        """Runs `command(directory)` with the 1st, 2nd, … call failing until none is left; yields (n, result)."""
-        for n in range(1, MOST_CALLS):
-            result = layeval(*command(directory), fault=n, kill=kill)
-            if "fault: " not in result.stderr:
-                self.assertEqual(result.returncode, 0, result.stderr)
-                self.assertGreater(n, 5, "the shim saw hardly any call: is it loaded?")
-                return
-            yield n, result
-        self.fail("more calls than expected")
-
-    def check_failed_call(self, n, result, directory):
-        call = result.stderr.split("fault: ")[1].splitlines()[0]
-        where = f"call {n} ({call})"
-        message = [line for line in result.stderr.splitlines() if line.startswith("layeval ")]
+    def assert_clean_failure(self, result, directory, call, where):
         if result.returncode == 0:  # a call whose failure loses nothing, such as the fsync of a directory
             self.assertEqual(contents(directory), self.expected, where)
             return
         self.assertEqual(result.returncode, 3, f"{where}: {result.stderr}")
-        self.assertEqual(len(message), 1, f"{where}: {result.stderr}")
+        self.assertEqual(len(messages(result)), 1, f"{where}: {result.stderr}")
         if call != "mkdir":  # these go from the top
-            self.assertIn(str(directory), message[0], where)
-        self.assert_nothing_half_written(directory, where)
-        self.assertEqual([str(path) for path in directory.rglob("*.tmp-*")], [], where)
+            self.assertIn(str(directory), messages(result)[0], where)
+        if directory.exists():
+            self.assertEqual([str(path) for path in directory.rglob("*.tmp-*")], [], where)
 
-    def test_run_with_one_failing_call_says_so_and_can_be_repeated(self):
-        directory = self.scratch / "run"
-        for n, result in self.each_call(lambda out: [*RUN, "--out", str(out)], directory):
-            if directory.exists():
-                self.check_failed_call(n, result, directory)
+    def disturb(self, command, prepare, mode):
+        directory = self.scratch / "disturbed"
+        prepare(directory)
+        calls = calls_of(*command(directory))
+        self.assertGreater(len(calls), 5, "the shim saw hardly any call: is it loaded?")
+        if mode == "torn":
+            calls = [call for call in calls if call in WRITES]
+        for n in chosen(calls, mode):
+            where = f"{mode}, call {n} ({calls[n - 1]})"
+            shutil.rmtree(directory, ignore_errors=True)
+            prepare(directory)
+            result = layeval(*command(directory), fault=n, mode=mode)
+            if mode in ("kill", "torn"):
+                self.assertEqual(result.returncode, KILLED, where)
             else:
-                self.assertEqual(result.returncode, 3, result.stderr)
-            again = layeval(*RUN, "--out", str(directory))
-            self.assertEqual(again.returncode, 0, f"call {n}: {again.stderr}")
-            self.assertEqual(contents(directory), self.expected, f"call {n}: {result.stderr}")
-            shutil.rmtree(directory)
-
-    def test_run_killed_at_any_write_is_continued_by_the_same_command(self):
-        directory = self.scratch / "run"
-        for n, result in self.each_call(lambda out: [*RUN, "--out", str(out)], directory, kill=True):
-            self.assertEqual(result.returncode, -9)
+                self.assertIn("fault: ", result.stderr, where)
+                self.assert_clean_failure(result, directory, calls[n - 1], where)
             if directory.exists():
-                for name, content in contents(directory).items():
-                    if ".tmp-" not in name and not name.endswith(("journal.jsonl", ".lock")):
-                        self.assertEqual(content, self.expected.get(name), f"call {n}: {name}")
-            again = layeval(*RUN, "--out", str(directory))
-            self.assertEqual(again.returncode, 0, f"call {n}: {again.stderr}")
-            self.assertEqual(contents(directory), self.expected, f"call {n}: {result.stderr}")
-            shutil.rmtree(directory)
+                self.assert_whole_files(directory, where)
+            again = layeval(*command(directory))
+            self.assertEqual(again.returncode, 0, f"{where}: {again.stderr}")
+            self.assertEqual(contents(directory), self.expected, f"{where}: {result.stderr}")
 
-    def test_score_with_one_failing_call_leaves_the_run_whole(self):
-        directory = self.scratch / "run"
-        shutil.copytree(self.reference, directory)
-        for n, result in self.each_call(lambda out: ["score", str(out)], directory):
-            self.check_failed_call(n, result, directory)
-            self.assertEqual(contents(directory), self.expected, f"call {n}")
-            shutil.rmtree(directory)
-            shutil.copytree(self.reference, directory)
+
+class Run(Faults):
+    @staticmethod
+    def command(directory):
+        return [*RUN, "--out", directory]
+
+    def disturb_run(self, mode):
+        self.disturb(self.command, lambda directory: None, mode)
+
+    def test_one_call_fails(self):
+        self.disturb_run("fail")
+
+    def test_the_disk_fills_up_and_stays_full(self):
+        self.disturb_run("full")
+
+    def test_killed_in_front_of_a_call(self):
+        self.disturb_run("kill")
+
+    def test_killed_in_the_middle_of_a_write(self):
+        self.disturb_run("torn")
+
+    def test_killed_again_and_again(self):
+        """Each session gets a little further than the one before."""
+        directory, sessions = self.scratch / "often", 0
+        while layeval(*self.command(directory), fault=6 + 3 * sessions, mode="kill").returncode:
+            sessions += 1
+            self.assertLess(sessions, 50)
+        self.assertGreater(sessions, 5)
         self.assertEqual(contents(directory), self.expected)
+
+    def test_a_full_disk_says_what_is_safe(self):
+        directory = self.scratch / "full"
+        first = 1 + [n for n, call in enumerate(calls_of(*self.command(self.scratch / "log"))) if call == "write"][1]
+        result = layeval(*self.command(directory), fault=first, mode="full")
+        self.assertEqual(result.returncode, 3)
+        self.assertIn(f"1 of 3 samples are safe in {directory}; repeat the command to continue", result.stderr)
+
+    def test_samples_that_could_not_be_synced_are_not_called_safe(self):
+        calls = calls_of(*self.command(self.scratch / "log"))
+        result = layeval(*self.command(self.scratch / "unsynced"), fault=1 + calls.index("fdatasync"))
+        self.assertEqual(result.returncode, 3)
+        self.assertIn("0 of 3 samples are safe", result.stderr)
+
+
+class Score(Faults):
+    def copy(self, directory):
+        shutil.copytree(self.reference, directory)
+
+    def test_one_call_fails(self):
+        self.disturb(lambda directory: ["score", directory], self.copy, "fail")
+
+
+class Merge(Faults):
+    def setUp(self):
+        super().setUp()
+        self.shards = [self.scratch / "1", self.scratch / "2"]
+        for shard in self.shards:
+            self.assertEqual(layeval(*RUN, "--shard", f"{shard.name}/2", "--out", shard).returncode, 0)
+
+    def disturb_merge(self, mode):
+        before = [contents(shard) for shard in self.shards]
+        self.disturb(lambda directory: ["merge", *self.shards, "--out", directory], lambda directory: None, mode)
+        self.assertEqual([contents(shard) for shard in self.shards], before)
+
+    def test_one_call_fails(self):
+        self.disturb_merge("fail")
+
+    def test_the_disk_fills_up_and_stays_full(self):
+        self.disturb_merge("full")
+
+    def test_killed_in_front_of_a_call(self):
+        self.disturb_merge("kill")
+
+    def test_killed_in_the_middle_of_a_write(self):
+        self.disturb_merge("torn")
 
 
 if __name__ == "__main__":

@@ -15,12 +15,13 @@
 static struct {
     const char *fingerprint; /* of the weights */
     bool invariant;
-    long interrupt_after;   /* SIGINT after this many replies of a call; −1: never */
-    int64_t fail_every;     /* every n-th request ends in an error; 0: none */
-    int loads, calls;       /* how often */
-    size_t requests;        /* of the last call */
-    char first_source[256]; /* of the last call */
-    int64_t max_new_tokens; /* of the last call */
+    long interrupt_after;                  /* SIGINT after this many replies of a call; −1: never */
+    int64_t fail_every;                    /* every n-th request ends in an error; 0: none */
+    volatile sig_atomic_t *raise_at_close; /* set when a system is closed; may be NULL */
+    int loads, calls;                      /* how often */
+    size_t requests;                       /* of the last call */
+    char first_source[256];                /* of the last call */
+    int64_t max_new_tokens;                /* of the last call */
 } fake = {.fingerprint = "f00d", .invariant = true, .interrupt_after = -1};
 
 struct lay_system {
@@ -58,6 +59,8 @@ enum lay_status lay_system_load(struct lay_system *system, void (*progress)(void
 
 void lay_system_close(struct lay_system *system)
 {
+    if (fake.raise_at_close)
+        *fake.raise_at_close = 1;
     lay_free(system);
 }
 

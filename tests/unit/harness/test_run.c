@@ -63,6 +63,7 @@ static int reset(void **state)
     fake.fingerprint = "f00d";
     fake.interrupt_after = -1;
     fake.fail_every = 0;
+    fake.raise_at_close = NULL;
     fake.loads = fake.calls = 0;
     return 0;
 }
@@ -444,6 +445,26 @@ static void several_systems_have_a_directory_each(void **state)
     assert_false(lay_path_exists(in_base("same")));
 }
 
+/* A signal that came while the first system was being sealed: the second is not even loaded. */
+static void an_interruption_between_systems_is_not_forgotten(void **state)
+{
+    (void)state;
+    struct lay_err err;
+    const char *dir = in_base("between");
+    struct command *c = command(dir, "bn,en", "merged.json");
+    snprintf(c->systems[1], sizeof c->systems[1], "plain.json");
+    c->options.systems.items[c->options.systems.count++] = c->systems[1];
+    fake.raise_at_close = &lay_signals_stop;
+    assert_int_equal(run(c, &err), LAY_ERR_INTERRUPTED);
+    assert_non_null(strstr(err.message, "1 of 2 systems are done; repeat the command"));
+    assert_int_equal(fake.loads, 1);
+    fake.raise_at_close = NULL;
+    assert_runs(c);
+    assert_int_equal(fake.loads, 2);
+    assert_same_directory(reference(), in_base("between/merged"));
+    assert_true(lay_path_exists(in_base("between/results.json")));
+}
+
 static void a_dry_run_touches_nothing(void **state)
 {
     (void)state;
@@ -516,6 +537,7 @@ int main(void)
         cmocka_unit_test_setup(the_last_official_batch_may_be_short, reset),
         cmocka_unit_test_setup(all_languages_share_a_call, reset),
         cmocka_unit_test_setup(several_systems_have_a_directory_each, reset),
+        cmocka_unit_test_setup(an_interruption_between_systems_is_not_forgotten, reset),
         cmocka_unit_test_setup(a_dry_run_touches_nothing, reset),
         cmocka_unit_test_setup(a_lack_of_memory_leaves_a_run_that_continues, reset),
         cmocka_unit_test_setup(predict_only_leaves_the_scores_to_a_later_run, reset),
