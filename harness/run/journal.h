@@ -67,7 +67,8 @@ enum lay_status lay_journal_append(struct lay_journal_writer *writer, const stru
 size_t lay_journal_unsaved(struct lay_journal_writer *writer);
 /* Seconds spent in append so far. */
 double lay_journal_seconds(const struct lay_journal_writer *writer);
-/* Brings all lines to the disk and frees. *unsaved: how many of them are not known to be there. */
+/* Brings all lines to the disk and frees. *unsaved (may be NULL): how many of them are not known to be there.
+ */
 enum lay_status lay_journal_close(struct lay_journal_writer *writer, size_t *unsaved, struct lay_err *err);
 
 /* Writes DIR/journal.jsonl whole, atomically and unsealed: the entries as they stand, bound to the hash. */

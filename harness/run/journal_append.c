@@ -180,7 +180,8 @@ enum lay_status lay_journal_close(struct lay_journal_writer *writer, size_t *uns
     if (writer->unsaved > 0 && !writer->sync_error)
         save(writer);
     pthread_mutex_unlock(&writer->mutex);
-    *unsaved = lay_journal_unsaved(writer);
+    if (unsaved)
+        *unsaved = lay_journal_unsaved(writer);
     if (writer->sync_error)
         status = io_error(err, writer->path, "save the journal", writer->sync_error);
     writer_free(writer);

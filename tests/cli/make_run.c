@@ -47,7 +47,7 @@ static enum lay_status write_entries(const char *dir, const struct lay_journal *
     enum lay_status status = LAY_OK;
     for (size_t i = 0; i < journal->count && status == LAY_OK; i++)
         status = lay_journal_append(writer, &journal->entries[i], err);
-    return status == LAY_OK ? lay_journal_close(writer, err) : status;
+    return status == LAY_OK ? lay_journal_close(writer, NULL, err) : status;
 }
 
 static enum lay_status write_run(const char *dir, const cJSON *spec, struct lay_err *err)
