@@ -381,6 +381,11 @@ const struct lay_models *lay_system_models(const struct lay_system *s)
     return &s->models;
 }
 
+const struct lay_tokenizer *lay_system_source_tokenizer(const struct lay_system *s)
+{
+    return s->encoder_tokenizer;
+}
+
 /* --- memory --- */
 
 static enum lay_status memory_plan(const struct lay_system *s, struct lay_memory_plan *plan,

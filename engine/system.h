@@ -7,7 +7,9 @@
 #include "engine/base/err.h"
 #include "engine/base/hash.h"
 #include "engine/base/json.h"
+#include "engine/bridge/fusion.h"
 #include "engine/generate/ended.h"
+#include "engine/generate/observation.h"
 #include "engine/generate/stats.h"
 #include "engine/model/precision.h"
 #include "engine/token/tokenizer.h"
@@ -104,5 +106,20 @@ enum lay_status lay_system_generate(struct lay_system *system, const struct lay_
 enum lay_status lay_system_tokenize(struct lay_system *system, const struct lay_request *request,
                                     struct lay_ids *source, struct lay_ids *prompt, bool *truncated,
                                     struct lay_err *err);
+
+/* --- looking inside (after load) --- */
+
+/* Runs the forward pass of every request and lets `heard` look at it, once each, in order; nothing is
+ * generated, --official-batch does not apply. *stop as in lay_generate_params; may be NULL. */
+enum lay_status lay_system_observe(struct lay_system *system, const struct lay_request *requests,
+                                   size_t count, const volatile sig_atomic_t *stop,
+                                   void (*heard)(void *context, const struct lay_observation *observation),
+                                   void *context, struct lay_err *err);
+/* False when there is no aligner. */
+bool lay_system_fusion(const struct lay_system *system, struct lay_fusion *fusion);
+/* Whether the LLM reads mapped encoder states. */
+bool lay_system_has_soft_prompt(const struct lay_system *system);
+/* Of the encoder; NULL for plain. Borrowed. There before load. */
+const struct lay_tokenizer *lay_system_source_tokenizer(const struct lay_system *system);
 
 #endif

@@ -243,3 +243,14 @@ const struct lay_llm_adapter *lay_aligner_adapter(const struct lay_aligner *a)
 {
     return &a->adapter;
 }
+
+void lay_aligner_fusion(const struct lay_aligner *a, struct lay_fusion *fusion)
+{
+    *fusion = (struct lay_fusion){.n_encoder_layers = a->m,
+                                  .n_language_layers = a->K,
+                                  .encoder_layers = a->encoder_layers,
+                                  .language_layers = a->language_layers,
+                                  .weights = a->fc1,
+                                  .bias = a->fc1_bias,
+                                  .gates = a->gates};
+}

@@ -132,6 +132,13 @@ const struct lay_llm_adapter *lay_bridge_adapter(const struct lay_bridge *bridge
     return bridge->aligner ? lay_aligner_adapter(bridge->aligner) : NULL;
 }
 
+bool lay_bridge_fusion(const struct lay_bridge *bridge, struct lay_fusion *fusion)
+{
+    if (bridge->aligner)
+        lay_aligner_fusion(bridge->aligner, fusion);
+    return bridge->aligner != NULL;
+}
+
 enum lay_status lay_bridge_rows(const struct lay_loader *loader, const char *name, int64_t *rows,
                                 struct lay_err *err)
 {

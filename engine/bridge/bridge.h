@@ -7,6 +7,7 @@
 #ifndef LAY_BRIDGE_BRIDGE_H
 #define LAY_BRIDGE_BRIDGE_H
 
+#include "engine/bridge/fusion.h"
 #include "engine/model/encoder.h"
 #include "engine/model/llm.h"
 
@@ -71,5 +72,7 @@ enum lay_status lay_bridge_adapter_states(struct lay_bridge *bridge, float *cons
                                           int64_t i, float *keys, float *values, struct lay_err *err);
 /* Gates per LLM layer; NULL when the bridge has no adapter, or the ablation no_adapter switched it off. */
 const struct lay_llm_adapter *lay_bridge_adapter(const struct lay_bridge *bridge);
+/* False when lay_bridge_adapter is NULL. */
+bool lay_bridge_fusion(const struct lay_bridge *bridge, struct lay_fusion *fusion);
 
 #endif

@@ -51,6 +51,7 @@ bool lay_aligner_wants_hidden(const struct lay_aligner *aligner, int64_t layer);
 int64_t lay_aligner_count(const struct lay_aligner *aligner);
 int64_t lay_aligner_layer(const struct lay_aligner *aligner, int64_t i);
 const struct lay_llm_adapter *lay_aligner_adapter(const struct lay_aligner *aligner);
+void lay_aligner_fusion(const struct lay_aligner *aligner, struct lay_fusion *fusion);
 /* As lay_bridge_adapter_states. */
 enum lay_status lay_aligner_states(struct lay_aligner *aligner, float *const *hidden, int64_t rows, int64_t i,
                                    float *keys, float *values, struct lay_err *err);

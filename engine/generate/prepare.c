@@ -46,7 +46,8 @@ static void encoded_free(struct encoded *e)
 }
 
 static enum lay_status encoded_alloc(struct encoded *e, const struct lay_models *models,
-                                     const struct lay_prompt_ids *const *ids, int64_t n, struct lay_err *err)
+                                     const struct lay_prompt_ids *const *ids, int64_t n, bool all_hidden,
+                                     struct lay_err *err)
 {
     const struct lay_encoder_config *config = lay_encoder_config(models->encoder);
     const size_t hidden_size = (size_t)lay_llm_config(models->llm)->hidden_size;
@@ -66,7 +67,7 @@ static enum lay_status encoded_alloc(struct encoded *e, const struct lay_models 
         complete = complete && e->keys && e->values;
     }
     for (int64_t i = 0; complete && i < e->n_hidden; i++) {
-        if (!lay_bridge_wants_hidden(models->bridge, i))
+        if (!all_hidden && !lay_bridge_wants_hidden(models->bridge, i))
             continue;
         e->hidden[i] = lay_alloc_aligned(rows * (size_t)config->hidden_size, sizeof(float));
         complete = e->hidden[i] != NULL;
@@ -143,17 +144,20 @@ static enum lay_status write_adapters(struct encoded *e, const struct lay_models
     return LAY_OK;
 }
 
-enum lay_status lay_prepare(const struct lay_models *models, struct lay_kv_pool *pool,
-                            const struct lay_prompt_ids *const *ids, int64_t n, struct lay_prepared *prepared,
-                            struct lay_err *err)
+enum lay_status lay_prepare_heard(const struct lay_models *models, struct lay_kv_pool *pool,
+                                  const struct lay_prompt_ids *const *ids, int64_t n,
+                                  const struct lay_prepare_listener *listener, struct lay_prepared *prepared,
+                                  struct lay_err *err)
 {
     struct encoded encoded = {0};
     enum lay_status status = LAY_OK;
     for (int64_t s = 0; s < n; s++)
         prepared[s] = (struct lay_prepared){0};
     if (models->bridge) {
-        LAY_TRY_GOTO(status, encoded_alloc(&encoded, models, ids, n, err), done);
+        LAY_TRY_GOTO(status, encoded_alloc(&encoded, models, ids, n, listener != NULL, err), done);
         LAY_TRY_GOTO(status, encode(&encoded, models, ids, n, err), done);
+        if (listener)
+            listener->hidden(listener->context, encoded.hidden);
     }
     int64_t first = 0;
     for (int64_t s = 0; s < n; s++) {
@@ -170,6 +174,13 @@ done:
     for (int64_t s = 0; status != LAY_OK && s < n; s++)
         lay_prepared_release(&prepared[s], pool);
     return status;
+}
+
+enum lay_status lay_prepare(const struct lay_models *models, struct lay_kv_pool *pool,
+                            const struct lay_prompt_ids *const *ids, int64_t n, struct lay_prepared *prepared,
+                            struct lay_err *err)
+{
+    return lay_prepare_heard(models, pool, ids, n, NULL, prepared, err);
 }
 
 void lay_prepared_release(struct lay_prepared *prepared, struct lay_kv_pool *pool)

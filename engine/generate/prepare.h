@@ -43,6 +43,17 @@ int64_t lay_prepared_adapter_tokens(const struct lay_models *models, const struc
 enum lay_status lay_prepare(const struct lay_models *models, struct lay_kv_pool *pool,
                             const struct lay_prompt_ids *const *ids, int64_t n, struct lay_prepared *prepared,
                             struct lay_err *err);
+/* Hears the encoder's pass: hidden[i] [Σ padded_source, d], i = 0 … num_hidden_layers, requests one after the
+ * other; valid during the call. Not called for plain. */
+struct lay_prepare_listener {
+    void (*hidden)(void *context, float *const *hidden);
+    void *context;
+};
+/* lay_prepare with a listener, for analysis: all hidden states are kept while it runs. */
+enum lay_status lay_prepare_heard(const struct lay_models *models, struct lay_kv_pool *pool,
+                                  const struct lay_prompt_ids *const *ids, int64_t n,
+                                  const struct lay_prepare_listener *listener, struct lay_prepared *prepared,
+                                  struct lay_err *err);
 /* Frees what prepare made; `pool` as given there. */
 void lay_prepared_release(struct lay_prepared *prepared, struct lay_kv_pool *pool);
 

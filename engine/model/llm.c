@@ -5,6 +5,7 @@
 #include "engine/base/profile.h"
 
 #include <math.h>
+#include <string.h>
 
 /* One call of lay_llm_forward. */
 struct step {
@@ -39,28 +40,42 @@ static void write_keys_and_values(const struct step *s, int64_t layer)
     }
 }
 
-/* attn += gate · softmax(q k_aᵀ / √d_h) v_a: no mask, no positions on the keys. */
-static void adapter_attention(const struct step *s, int64_t layer, float scale)
+/* out += gate · softmax(q k_aᵀ / √d_h) v_a: no mask, no positions on the keys. */
+static void adapter_attention(const struct step *s, int64_t layer, float scale, float *out)
 {
     struct lay_llm *m = s->llm;
     const struct lay_llm_config *c = &m->config;
     for (int64_t i = 0; i < m->n_cross; i++)
         m->cross[i].gate = s->adapter->gate[layer];
     lay_attention_paged(s->pool, layer, m->cross, m->n_cross, m->q.data, c->num_attention_heads * c->head_dim,
-                        c->num_attention_heads, scale, false, 0, m->attn.data);
+                        c->num_attention_heads, scale, false, 0, out);
 }
 
-/* W_o of what the attention holds now, for a tap. */
-static enum lay_status tap_projected(const struct step *s, const char *name, int64_t layer,
+/* W_o attn, for a tap. */
+static enum lay_status tap_projected(const struct step *s, const char *name, int64_t layer, const float *attn,
                                      struct lay_err *err)
 {
     struct lay_llm *m = s->llm;
     if (!s->taps)
         return LAY_OK;
     LAY_TRY(lay_work_reserve(&m->tapped, s->rows, m->config.hidden_size, err));
-    LAY_TRY(lay_linear_forward(m->layers[layer].o, m->attn.data, m->tapped.data, s->rows, false, err));
+    LAY_TRY(lay_linear_forward(m->layers[layer].o, attn, m->tapped.data, s->rows, false, err));
     tap(s, name, layer, m->tapped.data);
     return LAY_OK;
+}
+
+/* The adapter attention by itself: beside a large self-attention the difference of the two sums would be
+ * rounding. */
+static enum lay_status tap_adapter(const struct step *s, int64_t layer, float scale, struct lay_err *err)
+{
+    struct lay_llm *m = s->llm;
+    const int64_t width = m->config.num_attention_heads * m->config.head_dim;
+    if (!s->taps)
+        return LAY_OK;
+    LAY_TRY(lay_work_reserve(&m->tapped_attn, s->rows, width, err));
+    memset(m->tapped_attn.data, 0, (size_t)(s->rows * width) * sizeof(float));
+    adapter_attention(s, layer, scale, m->tapped_attn.data);
+    return tap_projected(s, "attn_adapter_out", layer, m->tapped_attn.data, err);
 }
 
 /*   h = norm(x)      q = rope(W_q h)     k = rope(W_k h)     v = W_v h
@@ -92,11 +107,12 @@ static enum lay_status decoder_layer(const struct step *s, int64_t layer, float 
                         c->sliding_window, attn);
     lay_profile_lap(LAY_OP_ATTENTION);
     if (has_gate(s, layer)) {
-        LAY_TRY(tap_projected(s, "attn_base_out", layer, err));
-        adapter_attention(s, layer, scale);
+        LAY_TRY(tap_projected(s, "attn_base_out", layer, attn, err));
+        LAY_TRY(tap_adapter(s, layer, scale, err));
+        adapter_attention(s, layer, scale, attn);
         lay_profile_lap(LAY_OP_ADAPTER_ATTENTION);
     }
-    LAY_TRY(tap_projected(s, "attn_out", layer, err));
+    LAY_TRY(tap_projected(s, "attn_out", layer, attn, err));
     LAY_TRY(lay_linear_forward(w->o, attn, x, rows, true, err));
     lay_profile_lap(LAY_OP_ATTN_OUT);
 

@@ -40,7 +40,8 @@ struct lay_llm_span {
 };
 
 /* For verify and analysis: called with named intermediate results [rows, hidden_size]; NULL for none.
- * name: "attn_base_out", "attn_out" (after o_proj), "out" (of the decoder layer). */
+ * name, all three after o_proj: in layers with a gate "attn_base_out" (self-attention) and "attn_adapter_out"
+ * (gated adapter attention), in all "attn_out" (their sum); "out" (of the decoder layer). */
 struct lay_llm_taps {
     void (*tap)(void *context, const char *name, int64_t layer, const float *data, int64_t rows,
                 int64_t cols);

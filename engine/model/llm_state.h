@@ -27,13 +27,14 @@ struct lay_llm {
     size_t bytes;
 
     /* Work memory of a step, [rows, …]. */
-    struct lay_work h;       /* normed input of a half layer, hidden_size */
-    struct lay_work q, k, v; /* heads · head_dim, kv heads · head_dim */
-    struct lay_work attn;    /* heads · head_dim */
-    struct lay_work gate_up; /* 2 · intermediate_size */
-    struct lay_work act;     /* intermediate_size */
-    struct lay_work tapped;  /* hidden_size, only with taps */
-    int64_t *positions;      /* RoPE positions of the rows */
+    struct lay_work h;           /* normed input of a half layer, hidden_size */
+    struct lay_work q, k, v;     /* heads · head_dim, kv heads · head_dim */
+    struct lay_work attn;        /* heads · head_dim */
+    struct lay_work gate_up;     /* 2 · intermediate_size */
+    struct lay_work act;         /* intermediate_size */
+    struct lay_work tapped;      /* hidden_size, only with taps */
+    struct lay_work tapped_attn; /* heads · head_dim, only with taps */
+    int64_t *positions;          /* RoPE positions of the rows */
     size_t positions_capacity;
     struct lay_attention_span *causal, *cross; /* spans of the step: own keys, adapter keys */
     size_t causal_capacity, cross_capacity;
