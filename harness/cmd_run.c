@@ -1,5 +1,6 @@
 /* layeval run: the command line; the work is in run.c. */
 #include "harness/command.h"
+#include "harness/dtype_option.h"
 #include "harness/run/run.h"
 
 #include <omp.h>
@@ -42,17 +43,6 @@ static enum lay_status read_batch_size(const char *text, int64_t *batch_size, st
     return LAY_OK;
 }
 
-static enum lay_status read_dtype(const char *text, enum lay_dtype *dtype, struct lay_err *err)
-{
-    *dtype = LAY_DTYPE_COUNT;
-    if (!text || strcmp(text, "auto") == 0)
-        return LAY_OK;
-    *dtype = lay_precision_dtype(text);
-    return *dtype != LAY_DTYPE_COUNT
-               ? LAY_OK
-               : lay_fail(err, LAY_ERR_USAGE, "--dtype: \"%s\" is none of f32, bf16, int8, auto", text);
-}
-
 static enum lay_status read_match(const char *text, enum lay_match *match, struct lay_err *err)
 {
     *match = text && strcmp(text, "float-eq") == 0 ? LAY_MATCH_FLOAT_EQ : LAY_MATCH_TOLERANCE;
@@ -64,7 +54,7 @@ static enum lay_status read_match(const char *text, enum lay_match *match, struc
 static enum lay_status interpret(const struct raw *raw, struct lay_run_options *run, struct lay_err *err)
 {
     LAY_TRY(read_batch_size(raw->batch_size, &run->system.batch_size, err));
-    LAY_TRY(read_dtype(raw->dtype, &run->system.dtype, err));
+    LAY_TRY(lay_dtype_option(raw->dtype, &run->system.dtype, err));
     uint32_t ignored;
     if (lay_precision_parse_keep(run->system.keep_bf16, &ignored, err) != LAY_OK)
         return lay_err_context(err, LAY_ERR_USAGE, "--keep-bf16");

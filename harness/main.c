@@ -13,6 +13,7 @@ static const struct lay_command commands[] = {
     {"score", "score generations again, without a model", lay_cmd_score},
     {"merge", "put the shards of a run together", lay_cmd_merge},
     {"compare", "compare runs over the same samples, sample by sample", lay_cmd_compare},
+    {"analyze", "look inside systems with parallel sentences: the papers' figures", lay_cmd_analyze},
     {"tasks", "list benchmarks, languages and file layouts", lay_cmd_tasks},
     {"inspect", "show what a weight file or model directory holds", lay_cmd_inspect},
     {"tokenize", "show token ids and pieces of a text", lay_cmd_tokenize},

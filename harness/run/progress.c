@@ -115,3 +115,9 @@ void lay_progress_end(struct lay_progress *p)
     lay_progress_text(p, lay_progress_clock(), text, sizeof text);
     print(p, text, true);
 }
+
+void lay_progress_say(struct lay_progress *p, const char *text, bool last)
+{
+    if (last ? !p->quiet : due(p, lay_progress_clock()))
+        print(p, text, last);
+}

@@ -25,6 +25,9 @@ void lay_progress_start(struct lay_progress *progress, size_t total, size_t done
 void lay_progress_sample(struct lay_progress *progress, bool correct, bool error, int64_t tokens);
 void lay_progress_end(struct lay_progress *progress);
 
+/* A line of another command; left out when the last one was printed just now, unless it is the last. */
+void lay_progress_say(struct lay_progress *progress, const char *text, bool last);
+
 /* The line without its end: "NAME 37/250 acc 43.2 512 tok/s 12m left"; now as in `started`. */
 void lay_progress_text(const struct lay_progress *progress, double now, char *text, size_t size);
 
