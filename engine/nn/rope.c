@@ -1,4 +1,4 @@
-#include "engine/nn/kernels.h"
+#include "engine/nn/gradient.h"
 #include "engine/nn/vector.h"
 
 #include <assert.h>
@@ -41,18 +41,31 @@ LAY_CLONES static void rotate(float *restrict low, float *restrict high, int64_t
     }
 }
 
-void lay_rope(float *x, int64_t rows, int64_t stride, int64_t heads, int64_t head_dim,
-              const int64_t *positions, const float *inv_freq)
+/* direction: 1, or −1 for the inverse rotation. */
+static void turn(float *x, int64_t rows, int64_t stride, int64_t heads, int64_t head_dim,
+                 const int64_t *positions, const float *inv_freq, int direction)
 {
     assert(head_dim % 2 == 0 && head_dim <= LAY_MAX_HEAD_DIM);
     const int64_t half = head_dim / 2;
 #pragma omp parallel for schedule(static) if (rows > 1 && rows * heads * head_dim > 8192)
     for (int64_t r = 0; r < rows; r++) {
         float sines[HALF_MAX], cosines[HALF_MAX];
-        sin_cos(inv_freq, (float)positions[r], half, sines, cosines);
+        sin_cos(inv_freq, (float)(direction * positions[r]), half, sines, cosines);
         for (int64_t h = 0; h < heads; h++) {
             float *head = x + r * stride + h * head_dim;
             rotate(head, head + half, half, sines, cosines);
         }
     }
+}
+
+void lay_rope(float *x, int64_t rows, int64_t stride, int64_t heads, int64_t head_dim,
+              const int64_t *positions, const float *inv_freq)
+{
+    turn(x, rows, stride, heads, head_dim, positions, inv_freq, 1);
+}
+
+void lay_rope_backward(float *dx, int64_t rows, int64_t stride, int64_t heads, int64_t head_dim,
+                       const int64_t *positions, const float *inv_freq)
+{
+    turn(dx, rows, stride, heads, head_dim, positions, inv_freq, -1);
 }
