@@ -6,7 +6,7 @@
  *   a   = fc3(ReLU(fc2(r)))      structure MLP                                 fc3: H → H
  *
  * for the i-th of the K language layers: its keys are a of r_k, its values a of r_v. */
-#include "engine/bridge/method.h"
+#include "engine/bridge/aligner_state.h"
 
 #include "engine/base/mem.h"
 #include "engine/base/profile.h"
@@ -17,22 +17,6 @@
 #include <string.h>
 
 #define PROJECTOR "encoder_aligner.projector."
-
-struct lay_aligner {
-    int64_t d, H;
-    int64_t m, K;
-    int64_t *encoder_layers;  /* [m] indices of hidden states */
-    int64_t *language_layers; /* [K] */
-    float *fc1, *fc1_bias;    /* [2K, m], [2K] */
-    struct lay_linear *fc2;   /* [H, d] */
-    struct lay_linear *fc3;   /* [H, H]; NULL: structure Linear */
-    float *gates;             /* [LLM layers] */
-    bool *has_gate;
-    struct lay_llm_adapter adapter; /* views of the two above */
-    const float **fused;            /* [m] the chosen hidden states, work memory */
-    struct lay_work r;              /* [2, rows, d] */
-    struct lay_work inner;          /* [rows, H], structure MLP */
-};
 
 /* --- forward
  * ------------------------------------------------------------------------------------------------ */

@@ -104,6 +104,14 @@ static enum lay_status check_batch(const struct lay_encoder_batch *batch, int64_
     return LAY_OK;
 }
 
+int64_t lay_encoder_longest(const struct lay_encoder_batch *batch)
+{
+    int64_t length = 1;
+    for (int64_t s = 0; s < batch->n_seqs; s++)
+        length = batch->lengths[s] > length ? batch->lengths[s] : length;
+    return length;
+}
+
 static enum lay_status reserve(struct lay_encoder *e, int64_t rows, struct lay_err *err)
 {
     const struct lay_encoder_config *c = &e->config;

@@ -58,6 +58,13 @@ extern const struct lay_encoder_family lay_encoder_t5, lay_encoder_m2m100, lay_e
 /* T5Attention._relative_position_bucket, bidirectional: `distance` = key position − query position. */
 int64_t lay_t5_bucket(int64_t distance, int64_t buckets, int64_t max_distance);
 
+/* b->bias_table for sequences of up to `span` tokens; kept until a longer one comes. */
+enum lay_status lay_t5_bias_by_distance(const struct lay_encoder *e, struct lay_encoder_block *b,
+                                        int64_t span, struct lay_err *err);
+
+/* Tokens of the longest sequence. */
+int64_t lay_encoder_longest(const struct lay_encoder_batch *batch);
+
 /* create_position_ids_from_input_ids of transformers: tokens count up from pad + 1, pads stay at pad. One
  * sequence; positions [n]. Returns the largest position. */
 int32_t lay_position_ids(const int32_t *ids, int64_t n, int32_t pad, int32_t *positions);

@@ -87,8 +87,7 @@ static enum lay_status embed(struct lay_encoder *e, const struct lay_encoder_bat
     return lay_embedding_lookup(&e->embed_tokens, batch->ids, rows, 1.0f, x, err);
 }
 
-/* The bias by distance for sequences of up to `span` tokens; kept until a longer one comes. */
-static enum lay_status bias_by_distance(const struct lay_encoder *e, struct lay_encoder_block *b,
+enum lay_status lay_t5_bias_by_distance(const struct lay_encoder *e, struct lay_encoder_block *b,
                                         int64_t span, struct lay_err *err)
 {
     const int64_t heads = e->config.num_attention_heads;
@@ -110,14 +109,6 @@ static enum lay_status bias_by_distance(const struct lay_encoder *e, struct lay_
     return LAY_OK;
 }
 
-static int64_t longest(const struct lay_encoder_batch *batch)
-{
-    int64_t length = 1;
-    for (int64_t s = 0; s < batch->n_seqs; s++)
-        length = batch->lengths[s] > length ? batch->lengths[s] : length;
-    return length;
-}
-
 static enum lay_status block(struct lay_encoder *e, int64_t i, const struct lay_encoder_batch *batch,
                              int64_t rows, float *x, struct lay_err *err)
 {
@@ -126,7 +117,7 @@ static enum lay_status block(struct lay_encoder *e, int64_t i, const struct lay_
     struct lay_encoder_block *biased = c->relative_bias_per_layer ? b : &e->blocks[0];
     float *h = e->h.data, *ffn = e->ffn.data;
 
-    LAY_TRY(bias_by_distance(e, biased, longest(batch), err));
+    LAY_TRY(lay_t5_bias_by_distance(e, biased, lay_encoder_longest(batch), err));
     lay_rms_norm(x, b->attn_norm, h, rows, c->hidden_size, c->norm_eps);
     lay_profile_lap(LAY_OP_NORM);
     LAY_TRY(lay_linear_forward(b->qkv, h, e->qkv.data, rows, false, err));

@@ -19,24 +19,7 @@
 
 #include "engine/base/str.h"
 #include "engine/bridge/bridge.h"
-
-enum lay_module { LAY_MODULE_BRIDGE, LAY_MODULE_LLM, LAY_MODULE_ENCODER };
-
-/* One trainable tensor. Owned by the trainable; the pointers stay valid for its life. */
-struct lay_parameter {
-    enum lay_module module;
-    /* Bridge: as in the official whole-module checkpoint ("mapping.mlp.linear1.weight",
-     * "mapping.end_boundary" [1, 1, H], "model_llm.model.model.layers.3.self_attn.adaption_gate" [1],
-     * "lb.alignment.enc_eos" [H]). LLM and encoder: as in their Hugging Face directory
-     * ("model.layers.0.self_attn.q_proj.weight", "lm_head.weight";
-     * "encoder.block.0.layer.0.SelfAttention.q.weight", "shared.weight"). */
-    char name[120];
-    int rank;
-    int64_t shape[4];
-    size_t count;
-    float *value;    /* [count] f32, row-major: the master; write to it freely, then lay_trainable_refresh */
-    float *gradient; /* [count] f32, to be read between collect and refresh */
-};
+#include "engine/model/parameter.h"
 
 /* Where the parts come from. Configurations are copied; checkpoints are borrowed for the trainable's life. A
  * fresh bridge or model is a checkpoint, too: lay_checkpoint_make with the initial values. Names and copies

@@ -1,0 +1,253 @@
+/* LayAlign's aligner under training (forward in aligner.c). Keys and values of all adapted layers come from
+ * the same fc2 (and fc3), so the order in which their gradients are summed would depend on how samples share
+ * a pass. Therefore the LLM's pass only collects the gradients of the states, and afterwards one sample after
+ * the other goes through all layers. */
+#include "engine/bridge/learner_state.h"
+
+#include "engine/base/mem.h"
+#include "engine/nn/fuse.h"
+#include "engine/nn/gradient.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define PROJECTOR "encoder_aligner.projector."
+#define GROUP_ROWS                                                                                           \
+    4096 /* rows of keys and values of a sample that are worked on together, at least one layer's */
+
+static const char *const fc2[] = {"fc2", NULL}, *const fc3[] = {"fc3", NULL};
+
+enum lay_status lay_aligner_learner_read(struct lay_bridge_learner *l, const struct lay_loader *loader,
+                                         int64_t d, int64_t H, struct lay_err *err)
+{
+    LAY_TRY(lay_learned_read(&l->fc2, loader, PROJECTOR, fc2, H, d, true, err));
+    if (!lay_weights_find(loader->weights, PROJECTOR "fc3.weight"))
+        return LAY_OK;
+    return lay_learned_read(&l->fc3, loader, PROJECTOR, fc3, H, H, true, err);
+}
+
+static enum lay_status list_trainable(struct lay_bridge_learner *l, struct lay_err *err)
+{
+    struct lay_aligner *a = l->bridge->aligner;
+    struct lay_parameters *list = &l->learning->parameters;
+    const int64_t fc1_shape[] = {2 * a->K, a->m}, one = 1;
+    LAY_TRY(lay_parameter_add(list, LAY_MODULE_BRIDGE, PROJECTOR, "fc1.weight", 2, fc1_shape, a->fc1,
+                              l->fc1_gradient, err));
+    LAY_TRY(lay_parameter_add(list, LAY_MODULE_BRIDGE, PROJECTOR, "fc1.bias", 1, fc1_shape, a->fc1_bias,
+                              l->fc1_bias_gradient, err));
+    LAY_TRY(lay_learned_list(&l->fc2, l->learning, LAY_MODULE_BRIDGE, "", PROJECTOR, fc2, err));
+    if (a->fc3)
+        LAY_TRY(lay_learned_list(&l->fc3, l->learning, LAY_MODULE_BRIDGE, "", PROJECTOR, fc3, err));
+    for (int64_t layer = 0; layer < l->layers; layer++) {
+        char name[64];
+        if (!a->has_gate[layer])
+            continue;
+        snprintf(name, sizeof name, "layers.%lld.self_attn.adaption_gate", (long long)layer);
+        LAY_TRY(lay_parameter_add(list, LAY_MODULE_BRIDGE, "model_llm.model.model.", name, 1, &one,
+                                  &a->gates[layer], &l->gate_gradient[layer], err));
+    }
+    return LAY_OK;
+}
+
+enum lay_status lay_aligner_learner_list(struct lay_bridge_learner *l, struct lay_err *err)
+{
+    struct lay_aligner *a = l->bridge->aligner;
+    l->layer_rows = lay_alloc((size_t)a->m, sizeof *l->layer_rows);
+    l->dlayer_rows = lay_alloc((size_t)a->m, sizeof *l->dlayer_rows);
+    l->fc1_gradient = lay_alloc_aligned((size_t)(2 * a->K * a->m), sizeof *l->fc1_gradient);
+    l->fc1_bias_gradient = lay_alloc_aligned((size_t)(2 * a->K), sizeof *l->fc1_bias_gradient);
+    l->gate_gradient = lay_alloc_aligned((size_t)l->layers, sizeof *l->gate_gradient);
+    if (!l->layer_rows || !l->dlayer_rows || !l->fc1_gradient || !l->fc1_bias_gradient || !l->gate_gradient)
+        return lay_no_memory(err, "an aligner");
+    LAY_TRY(lay_learned_attach(&l->fc2, l->learning, a->fc2, err));
+    if (a->fc3)
+        LAY_TRY(lay_learned_attach(&l->fc3, l->learning, a->fc3, err));
+    return l->train ? list_trainable(l, err) : LAY_OK;
+}
+
+void lay_aligner_learner_free(struct lay_bridge_learner *l)
+{
+    struct lay_work *const work[] = {&l->dstates, &l->fused, &l->dfused, &l->pre,
+                                     &l->act,     &l->dact,  &l->dstate};
+    for (size_t i = 0; i < sizeof work / sizeof *work; i++)
+        lay_work_free(work[i]);
+    lay_learned_free(&l->fc2);
+    lay_learned_free(&l->fc3);
+    lay_free(l->fc1_gradient);
+    lay_free(l->fc1_bias_gradient);
+    lay_free(l->gate_gradient);
+    lay_free(l->layer_rows);
+    lay_free(l->dlayer_rows);
+}
+
+/* --- the LLM's pass --- */
+
+static int64_t index_of(const struct lay_aligner *a, int64_t layer)
+{
+    int64_t i = 0;
+    while (a->language_layers[i] != layer)
+        i++;
+    return i;
+}
+
+static enum lay_status states(void *context, int64_t layer, float *keys, float *values, struct lay_err *err)
+{
+    struct lay_bridge_learner *l = context;
+    struct lay_aligner *a = l->bridge->aligner;
+    return lay_aligner_states(a, l->rows.hidden, l->rows.rows, index_of(a, layer), keys, values, err);
+}
+
+static enum lay_status gradients(void *context, int64_t layer, const float *dkeys, const float *dvalues,
+                                 struct lay_err *err)
+{
+    struct lay_bridge_learner *l = context;
+    const struct lay_aligner *a = l->bridge->aligner;
+    const int64_t n = l->rows.rows * a->H;
+    float *to = l->dstates.data + 2 * index_of(a, layer) * n;
+    (void)err;
+    memcpy(to, dkeys, (size_t)n * sizeof *to);
+    memcpy(to + n, dvalues, (size_t)n * sizeof *to);
+    return LAY_OK;
+}
+
+enum lay_status lay_bridge_learn_adapter(struct lay_bridge_learner *l, const struct lay_bridge_rows *rows,
+                                         bool backward, struct lay_adapter_source *source, bool *exists,
+                                         struct lay_err *err)
+{
+    const struct lay_aligner *a = l->bridge->aligner;
+    const bool wanted = backward && (l->train || rows->dhidden);
+    *exists = a != NULL;
+    if (!a)
+        return LAY_OK;
+    l->rows = *rows;
+    if (wanted)
+        LAY_TRY(lay_work_reserve(&l->dstates, 2 * a->K * rows->rows, a->H, err));
+    *source = (struct lay_adapter_source){.rows = rows->rows,
+                                          .lengths = rows->lengths,
+                                          .adapter = &a->adapter,
+                                          .gate_gradient = wanted ? l->gate_gradient : NULL,
+                                          .states = states,
+                                          .gradients = wanted ? gradients : NULL,
+                                          .context = l};
+    return LAY_OK;
+}
+
+/* --- backward --- */
+
+/* Keys and values of the language layers first … first + layers − 1 for rows row … row + n − 1. */
+struct group {
+    int64_t first, layers, row, n;
+};
+
+static int64_t group_rows(const struct group *g)
+{
+    return 2 * g->layers * g->n;
+}
+
+static void point_at_rows(struct lay_bridge_learner *l, const struct group *g)
+{
+    const struct lay_aligner *a = l->bridge->aligner;
+    for (int64_t j = 0; j < a->m; j++) {
+        const int64_t layer = a->encoder_layers[j], at = g->row * a->d;
+        l->layer_rows[j] = l->rows.hidden[layer] + at;
+        l->dlayer_rows[j] = l->rows.dhidden ? l->rows.dhidden[layer] + at : NULL;
+    }
+}
+
+static enum lay_status reserve(struct lay_bridge_learner *l, const struct group *g, struct lay_err *err)
+{
+    const struct lay_aligner *a = l->bridge->aligner;
+    const int64_t rows = group_rows(g);
+    LAY_TRY(lay_work_reserve(&l->fused, rows, a->d, err));
+    LAY_TRY(lay_work_reserve(&l->dfused, rows, a->d, err));
+    LAY_TRY(lay_work_reserve(&l->dstate, rows, a->H, err));
+    if (!a->fc3)
+        return LAY_OK;
+    LAY_TRY(lay_work_reserve(&l->pre, rows, a->H, err));
+    LAY_TRY(lay_work_reserve(&l->act, rows, a->H, err));
+    return lay_work_reserve(&l->dact, rows, a->H, err);
+}
+
+/* The inputs of fc2, and the gradients of the states, one below the other. */
+static void gather(struct lay_bridge_learner *l, const struct group *g)
+{
+    const struct lay_aligner *a = l->bridge->aligner;
+    const int64_t size = g->n * a->d, H = a->H;
+    for (int64_t i = 0; i < g->layers; i++) {
+        const int64_t layer = g->first + i;
+        float *fused = l->fused.data + 2 * i * size;
+        lay_fuse_layers(l->layer_rows, a->m, a->fc1 + 2 * layer * a->m, a->fc1_bias + 2 * layer, fused,
+                        fused + size, size);
+        for (int64_t k = 0; k < 2; k++)
+            memcpy(l->dstate.data + (2 * i + k) * g->n * H,
+                   l->dstates.data + ((2 * layer + k) * l->rows.rows + g->row) * H,
+                   (size_t)(g->n * H) * sizeof(float));
+    }
+}
+
+/* d fused from d state, through fc3 and its ReLU if there is one. */
+static enum lay_status project_backward(struct lay_bridge_learner *l, int64_t rows, struct lay_err *err)
+{
+    const struct lay_aligner *a = l->bridge->aligner;
+    const float *dout = l->dstate.data;
+    LAY_TRY(lay_pieces_cut(&l->pieces, &rows, 1, LAY_PIECE_ROWS, err));
+    const struct lay_segment *pieces = l->pieces.items;
+    if (a->fc3) {
+        LAY_TRY(lay_linear_forward(a->fc2, l->fused.data, l->pre.data, rows, false, err));
+        memcpy(l->act.data, l->pre.data, (size_t)(rows * a->H) * sizeof(float));
+        lay_activate(LAY_RELU, l->act.data, rows, a->H);
+        LAY_TRY(lay_learned_weights(&l->fc3, l->learning, l->act.data, dout, pieces, l->pieces.count, err));
+        LAY_TRY(lay_learned_inputs(&l->fc3, l->learning, dout, l->dact.data, rows, false, err));
+        lay_activate_backward(LAY_RELU, l->pre.data, l->dact.data, l->dact.data, rows * a->H);
+        dout = l->dact.data;
+    }
+    LAY_TRY(lay_learned_weights(&l->fc2, l->learning, l->fused.data, dout, pieces, l->pieces.count, err));
+    return lay_learned_inputs(&l->fc2, l->learning, dout, l->dfused.data, rows, false, err);
+}
+
+static enum lay_status group_backward(struct lay_bridge_learner *l, const struct group *g,
+                                      struct lay_err *err)
+{
+    const struct lay_aligner *a = l->bridge->aligner;
+    const int64_t size = g->n * a->d;
+    LAY_TRY(reserve(l, g, err));
+    point_at_rows(l, g);
+    gather(l, g);
+    LAY_TRY(project_backward(l, group_rows(g), err));
+    for (int64_t i = 0; i < g->layers; i++) {
+        const int64_t layer = g->first + i;
+        const float *fused = l->fused.data + 2 * i * size;
+        float *dfused = l->dfused.data + 2 * i * size;
+        const struct lay_fuse_gradient fuse = {
+            .layers = l->layer_rows,
+            .weight = a->fc1 + 2 * layer * a->m,
+            .m = a->m,
+            .n = size,
+            .a = fused,
+            .b = fused + size,
+            .da = dfused,
+            .db = dfused + size,
+            .dweight = l->fc1_gradient + 2 * layer * a->m,
+            .dbias = l->fc1_bias_gradient + 2 * layer,
+            .dlayers = l->rows.dhidden ? l->dlayer_rows : NULL,
+        };
+        lay_fuse_backward(&fuse);
+    }
+    return LAY_OK;
+}
+
+enum lay_status lay_bridge_adapter_backward(struct lay_bridge_learner *l, struct lay_err *err)
+{
+    const struct lay_aligner *a = l->bridge->aligner;
+    struct group g = {0};
+    for (int64_t s = 0; s < l->rows.n_seqs; s++) {
+        g.n = l->rows.lengths[s];
+        const int64_t step = GROUP_ROWS / (2 * g.n) > 0 ? GROUP_ROWS / (2 * g.n) : 1;
+        for (g.first = 0; g.first < a->K; g.first += step) {
+            g.layers = a->K - g.first < step ? a->K - g.first : step;
+            LAY_TRY(group_backward(l, &g, err));
+        }
+        g.row += g.n;
+    }
+    return LAY_OK;
+}
