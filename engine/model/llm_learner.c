@@ -246,3 +246,22 @@ enum lay_status lay_llm_learner_refresh(struct lay_llm_learner *l, struct lay_er
             LAY_TRY(lay_learned_refresh(learned_at(&l->layers[i], p), err));
     return lay_learned_refresh(&l->head, err);
 }
+
+void lay_llm_kept_floats(const struct lay_llm_config *c, bool adapter, int64_t *per_row, int64_t *per_source)
+{
+    const int64_t q = c->num_attention_heads * c->head_dim, kv = c->num_key_value_heads * c->head_dim;
+    *per_row = 2 * q + 2 * kv + c->num_attention_heads + c->hidden_size + 2 * c->intermediate_size;
+    *per_source = 0;
+    if (!adapter)
+        return;
+    *per_row += q + c->num_attention_heads;
+    *per_source = 2 * kv;
+}
+
+size_t lay_llm_learner_floats(const struct lay_llm_config *c, int64_t rows, int64_t source_rows)
+{
+    const int64_t q = c->num_attention_heads * c->head_dim, kv = c->num_key_value_heads * c->head_dim;
+    const int64_t H = c->hidden_size, per_row = 5 * H + c->intermediate_size + 2 * q + 2 * kv;
+    return (size_t)(rows * (per_row + c->num_hidden_layers * H) + source_rows * (4 * H + 2 * kv) +
+                    lay_llm_head_rows(c) * c->vocab_size);
+}

@@ -100,7 +100,8 @@ enum lay_status lay_trainable_refresh(struct lay_trainable *trainable, struct la
  * "weights 2.2 GB, …; activations 3.1 GB: 20 of 22 layers kept, 2 recomputed; at most 6.0 GB" */
 struct lay_train_plan {
     size_t weights, gradients, activations, total; /* bytes */
-    int64_t kept_layers;                           /* LLM layers whose activations are kept */
+    bool keep_transposed; /* frozen weights also in the form that the backward pass needs */
+    int64_t kept_layers;  /* LLM layers whose activations are kept */
 };
 enum lay_status lay_trainable_plan(const struct lay_trainable_parts *parts,
                                    const struct lay_trainable_options *options, struct lay_train_plan *plan,
