@@ -34,7 +34,8 @@ static const char description[] =
     "    P.llm.layerL.attn_base_out, .attn_out, .out   [B, S, H]\n"
     "    P.prefill_logits, P.logits (training)         [B, S, V]\n"
     "    P.generated_ids [B, T] greedy without end token, P.step_logits [B, T, V],\n"
-    "    P.generated_ids_eos [B, T] greedy with eos = pad = eos_variant_id; P.loss [1]\n"
+    "    P.generated_ids_eos [B, T] greedy with eos = pad = eos_variant_id; P.loss [1],\n"
+    "    P.grad.NAME                  of the mean loss, for the parameters of the bridge (plain: of the LLM)\n"
     "  Only the inputs are required; whatever else is there is compared, and names that are not known are listed.\n"
     "  Padded places are left out, except at the encoder of LayAlign, whose adapter attention reads them.";
 static const char examples[] =
@@ -187,13 +188,15 @@ static bool has_expectations(const struct lay_verify_case *c, const char *keys, 
 }
 
 static enum lay_status verify_example(const struct lay_verify_case *c, const struct lay_verify_form *form,
-                                      const struct lay_verify_models *models, const char *prefix,
+                                      struct lay_verify_models *models, const char *prefix,
                                       struct lay_verify_report *report, struct lay_err *err)
 {
     struct lay_verify_inputs inputs;
     struct lay_verify_result *results;
     LAY_TRY(lay_verify_inputs_read(c, prefix, models, &inputs, err));
     enum lay_status status = lay_verify_compute(c, models, &inputs, form->keys, &results, err);
+    if (status == LAY_OK)
+        status = lay_verify_gradients(c, form, models, &inputs, &results, err);
     if (status == LAY_OK)
         status = lay_verify_compare(c, form->keys, prefix, results, report, err);
     lay_verify_results_free(results);

@@ -17,7 +17,7 @@ struct lay_parameter {
      * "lb.alignment.enc_eos" [H]). LLM and encoder: as in their Hugging Face directory
      * ("model.layers.0.self_attn.q_proj.weight", "lm_head.weight";
      * "encoder.block.0.layer.0.SelfAttention.q.weight", "shared.weight"). */
-    char name[120];
+    char name[104];
     int rank;
     int64_t shape[4];
     size_t count;

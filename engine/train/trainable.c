@@ -31,10 +31,11 @@ static enum lay_status open_weights(struct lay_trainable *t, const struct lay_tr
 {
     for (int i = 0; i < 3; i++)
         LAY_TRY(lay_weights_create(&t->weights[i], err));
-    LAY_TRY(lay_llm_sources(t->weights[LLM], t->method, parts->llm, parts->bridge, err));
+    const struct lay_checkpoint *copies = parts->no_copies ? NULL : parts->bridge;
+    LAY_TRY(lay_llm_sources(t->weights[LLM], t->method, parts->llm, copies, err));
     if (t->method == LAY_PLAIN)
         return LAY_OK;
-    LAY_TRY(lay_encoder_sources(t->weights[ENCODER], t->method, parts->encoder, parts->bridge, err));
+    LAY_TRY(lay_encoder_sources(t->weights[ENCODER], t->method, parts->encoder, copies, err));
     return lay_bridge_sources(t->weights[BRIDGE], t->method, parts->bridge, err);
 }
 

@@ -29,6 +29,7 @@ struct lay_trainable_parts {
     const struct lay_encoder_config *encoder_config; /* NULL: method plain */
     const struct lay_checkpoint *llm, *encoder, *bridge;
     struct lay_bridge_options bridge_options; /* method LAY_PLAIN: an LLM alone */
+    bool no_copies; /* encoder and LLM from their own checkpoints, even if the bridge's has copies */
 };
 
 struct lay_trainable_options {

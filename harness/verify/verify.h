@@ -5,6 +5,7 @@
  *   verify_models.c   loads one storage form
  *   verify_inputs.c   the inputs of one example or batch, taken out of expected.safetensors
  *   verify_compute.c  recomputes an example; the results carry the names of the expected tensors
+ *   verify_gradients.c  the gradients of its loss
  *   verify_compare.c  compares by name and sums up by family */
 #ifndef LAY_HARNESS_VERIFY_H
 #define LAY_HARNESS_VERIFY_H
@@ -52,6 +53,8 @@ struct lay_verify_models {
     struct lay_encoder *encoder; /* NULL: plain */
     struct lay_llm *llm;
     struct lay_bridge *bridge; /* NULL: plain */
+    enum lay_dtype dtype;
+    struct lay_trainable *trainable; /* the same models for gradients; NULL until they are asked for */
 };
 
 enum lay_status lay_verify_models_load(const struct lay_verify_case *c, const struct lay_verify_form *form,
@@ -97,6 +100,11 @@ enum lay_status lay_verify_compute(const struct lay_verify_case *c, const struct
                                    const struct lay_verify_inputs *inputs, const char *keys,
                                    struct lay_verify_result **results, struct lay_err *err);
 void lay_verify_results_free(struct lay_verify_result *results);
+
+/* Adds the gradients of the parameters that training changes ("grad.NAME") where any are expected. */
+enum lay_status lay_verify_gradients(const struct lay_verify_case *c, const struct lay_verify_form *form,
+                                     struct lay_verify_models *models, const struct lay_verify_inputs *inputs,
+                                     struct lay_verify_result **results, struct lay_err *err);
 
 /* Tensors whose names differ in numbers only. */
 struct lay_verify_family {

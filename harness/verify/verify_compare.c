@@ -11,26 +11,17 @@ static const struct {
     const char *start;
     double limit; /* 0: equal */
 } limits[] = {
-    {"encoder.hidden", 2e-5},
-    {"soft_prompt", 3e-5},
-    {"adapter", 3e-5},
-    {"llm.inputs_embeds", 3e-5},
-    {"llm.layer", 3e-4},
-    {"prefill_logits", 3e-4},
-    {"step_logits", 3e-4},
-    {"logits", 3e-4},
-    {"loss", 3e-5},
-    {"generated_ids", 0},
-    {"llm.attention_mask", 0},
-    {"llm.position_ids", 0},
-    {"decode1", 0},
+    {"encoder.hidden", 2e-5}, {"soft_prompt", 3e-5},    {"adapter", 3e-5},     {"llm.inputs_embeds", 3e-5},
+    {"llm.layer", 3e-4},      {"prefill_logits", 3e-4}, {"step_logits", 3e-4}, {"logits", 3e-4},
+    {"loss", 3e-5},           {"grad.", 2e-4},          {"generated_ids", 0},  {"llm.attention_mask", 0},
+    {"llm.position_ids", 0},  {"decode1", 0},
 };
 
 /* What no result is made for, and why. */
 static const struct {
     const char *start, *reason;
 } reasons[] = {
-    {"grad.", "gradients are a matter of training"},
+    {"grad.", "no such parameter is trained"},
     {"enc_ids", "input"},
     {"enc_mask", "input"},
     {"prompt_ids", "input"},

@@ -2,6 +2,7 @@
 
 #include "engine/base/file.h"
 #include "engine/base/mem.h"
+#include "engine/train/trainable.h"
 
 enum { ENCODER, LLM, BRIDGE };
 
@@ -68,7 +69,7 @@ enum lay_status lay_verify_models_load(const struct lay_verify_case *c, const st
                                        enum lay_dtype dtype, struct lay_verify_models *models,
                                        struct lay_err *err)
 {
-    *models = (struct lay_verify_models){0};
+    *models = (struct lay_verify_models){.dtype = dtype};
     const enum lay_status status = load(c, form, dtype, models, err);
     if (status != LAY_OK)
         lay_verify_models_close(models);
@@ -77,6 +78,7 @@ enum lay_status lay_verify_models_load(const struct lay_verify_case *c, const st
 
 void lay_verify_models_close(struct lay_verify_models *m)
 {
+    lay_trainable_destroy(m->trainable);
     lay_bridge_destroy(m->bridge);
     lay_encoder_destroy(m->encoder);
     lay_llm_destroy(m->llm);
