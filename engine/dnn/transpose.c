@@ -63,17 +63,17 @@ static dnnl_status_t unpack_panels(const struct lay_linear *l, char *plain, floa
 /* The weights [out, in], row by row, into the context's scratch memory. */
 static enum lay_status unpack_all(const struct lay_linear *l, struct lay_matrix *matrix, struct lay_err *err)
 {
-    const bool half = !l->panels && l->type == dnnl_bf16;
+    const bool panels = l->form == LAY_LINEAR_PANELS, half = !panels && l->type == dnnl_bf16;
     struct lay_scratch *scratch = &l->dnn->result;
+    assert(l->compute != LAY_I8);
     const size_t count = (size_t)(l->out * l->in);
     LAY_TRY(lay_scratch_reserve(scratch, count * (half ? sizeof(uint16_t) : sizeof(float)),
                                 "transposing weights", err));
     if (l->widened)
         LAY_TRY(
             lay_scratch_reserve(&l->dnn->pad, lay_dnn_desc_bytes(&l->desc[0]), "transposing weights", err));
-    const dnnl_status_t status = l->panels
-                                     ? unpack_panels(l, scratch->data, (float *)(void *)l->dnn->pad.data)
-                                     : unpack_whole(l, scratch->data);
+    const dnnl_status_t status = panels ? unpack_panels(l, scratch->data, (float *)(void *)l->dnn->pad.data)
+                                        : unpack_whole(l, scratch->data);
     LAY_TRY(lay_dnn_check(status, "unpacking weights", err));
     *matrix = (struct lay_matrix){scratch->data, half ? LAY_BF16 : LAY_F32, l->in, l->out, true};
     return LAY_OK;
