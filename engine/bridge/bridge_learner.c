@@ -78,7 +78,7 @@ static enum lay_status build(struct lay_bridge_learner *l, const struct lay_brid
 {
     struct lay_learning *learning = l->learning;
     const struct lay_bridge_options *o = options->bridge;
-    const struct lay_loader loader = {learning->dnn, weights, learning->compute};
+    const struct lay_loader loader = {learning->dnn, weights, lay_precision_of(learning->compute)};
     const struct mapping *mapping = find_mapping(o->method, weights);
     const bool aligned = o->method == LAY_LAYALIGN && !o->no_adapter;
     const int64_t d = encoder->hidden_size, H = llm->hidden_size;
@@ -87,7 +87,7 @@ static enum lay_status build(struct lay_bridge_learner *l, const struct lay_brid
         LAY_TRY(read_mapping(l, mapping, &loader, d, H, err));
     if (options->train && aligned)
         LAY_TRY(lay_aligner_learner_read(l, &loader, d, H, err));
-    LAY_TRY(lay_bridge_load(learning->dnn, o, weights, encoder, llm, learning->compute, &l->bridge, err));
+    LAY_TRY(lay_bridge_load(learning->dnn, o, weights, encoder, llm, loader.precision, &l->bridge, err));
     if (aligned)
         LAY_TRY(lay_aligner_learner_list(l, err));
     LAY_TRY(lay_learned_attach(&l->linear1, learning, l->bridge->linear1, err));

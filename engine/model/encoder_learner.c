@@ -118,7 +118,7 @@ static enum lay_status attach(struct lay_encoder_learner *l, struct lay_err *err
 static enum lay_status build(struct lay_encoder_learner *l, const struct lay_encoder_config *config,
                              struct lay_weights *weights, struct lay_err *err)
 {
-    const struct lay_loader loader = {l->learning->dnn, weights, l->learning->compute};
+    const struct lay_loader loader = {l->learning->dnn, weights, lay_precision_of(l->learning->compute)};
     if (l->train) {
         LAY_TRY(lay_encoder_check_trainable(config, err));
         l->blocks = lay_alloc((size_t)config->num_hidden_layers, sizeof *l->blocks);
@@ -127,7 +127,7 @@ static enum lay_status build(struct lay_encoder_learner *l, const struct lay_enc
         l->n_blocks = config->num_hidden_layers;
         LAY_TRY(read_masters(l, config, &loader, err));
     }
-    LAY_TRY(lay_encoder_load(l->learning->dnn, config, weights, l->learning->compute, &l->encoder, err));
+    LAY_TRY(lay_encoder_load(l->learning->dnn, config, weights, loader.precision, &l->encoder, err));
     return l->train ? attach(l, err) : LAY_OK;
 }
 

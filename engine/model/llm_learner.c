@@ -151,7 +151,7 @@ static enum lay_status build(struct lay_llm_learner *l, const struct lay_llm_con
                              struct lay_weights *weights, const struct lay_llm_learner_options *options,
                              struct lay_err *err)
 {
-    const struct lay_loader loader = {l->learning->dnn, weights, l->learning->compute};
+    const struct lay_loader loader = {l->learning->dnn, weights, lay_precision_of(l->learning->compute)};
     l->n_layers = config->num_hidden_layers;
     l->layers = lay_alloc((size_t)config->num_hidden_layers, sizeof *l->layers);
     if (!l->layers)
@@ -159,7 +159,7 @@ static enum lay_status build(struct lay_llm_learner *l, const struct lay_llm_con
     l->train = options->train;
     l->first_kept = config->num_hidden_layers - options->kept_layers;
     LAY_TRY(read_masters(l, config, &loader, options, err));
-    LAY_TRY(lay_llm_load(l->learning->dnn, config, weights, l->learning->compute, &l->llm, err));
+    LAY_TRY(lay_llm_load(l->learning->dnn, config, weights, loader.precision, &l->llm, err));
     return attach(l, &loader, err);
 }
 
