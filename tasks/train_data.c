@@ -62,8 +62,8 @@ static enum lay_status add_sample(struct lay_train_set *set, const struct lay_tr
 {
     struct lay_str source = {0}, prompt = {0};
     bool has_prompt;
-    enum lay_status status = lay_prompt_render(options->prompts, task, language, sample, &source, &prompt,
-                                               &has_prompt, err);
+    enum lay_status status =
+        lay_prompt_render(options->prompts, task, language, sample, &source, &prompt, &has_prompt, err);
     if (status == LAY_OK)
         status = lay_str_check(&source, err);
     if (status == LAY_OK)
@@ -156,7 +156,8 @@ static enum lay_status add_pair(struct lay_train_set *set, const struct lay_trai
                                 struct lay_line target, int64_t line, struct lay_err *err)
 {
     struct lay_str prompt = {0};
-    char *said = lay_strndup(source.text, source.length), *wanted_text = lay_strndup(target.text, target.length);
+    char *said = lay_strndup(source.text, source.length),
+         *wanted_text = lay_strndup(target.text, target.length);
     enum lay_status status = said && wanted_text ? LAY_OK : lay_no_memory(err, "training data");
     if (status == LAY_OK && options->text_prompt)
         status = lay_prompt_translation(options->prompts, said, language->name, "English", &prompt, err);
@@ -181,11 +182,12 @@ static enum lay_status read_pair_lines(struct lay_train_set *set, struct lay_sou
         LAY_TRY(lay_source_line(source, &from, &more, err));
         LAY_TRY(lay_source_line(english, &to, &more_english, err));
         if (more != more_english)
-            return lay_fail(err, LAY_ERR_INPUT,
-                            "%s and %s have different numbers of lines (%s ends behind line %lld); they belong "
-                            "together line by line",
-                            source->path, english->path, more ? english->path : source->path,
-                            (long long)(more ? english->line : source->line));
+            return lay_fail(
+                err, LAY_ERR_INPUT,
+                "%s and %s have different numbers of lines (%s ends behind line %lld); they belong "
+                "together line by line",
+                source->path, english->path, more ? english->path : source->path,
+                (long long)(more ? english->line : source->line));
         if (!more)
             return LAY_OK;
         if (!options->limit || source->line <= options->limit)
@@ -320,7 +322,8 @@ static enum lay_status read_math(struct lay_train_set *set, const struct lay_tas
     if (status == LAY_OK)
         status = read_responses(set, &source, task, options, err);
     if (status == LAY_OK)
-        status = check_items(set, before, path, options->n_languages == 1 ? options->languages[0] : NULL, err);
+        status =
+            check_items(set, before, path, options->n_languages == 1 ? options->languages[0] : NULL, err);
     lay_source_close(&source);
     return status;
 }
@@ -412,8 +415,11 @@ enum lay_status lay_train_data_read(struct lay_train_set *set, const char *task,
         enum lay_status (*read)(struct lay_train_set *set, const struct lay_task *task, const char *dir,
                                 const struct lay_train_data_options *options, struct lay_err *err);
     } readers[] = {
-        {"translation", false, read_translation}, {"mgsm", true, read_math},  {"msvamp", true, read_math},
-        {"x-csqa", true, read_xcsqa},             {"xnli", true, read_xnli},
+        {"translation", false, read_translation},
+        {"mgsm", true, read_math},
+        {"msvamp", true, read_math},
+        {"x-csqa", true, read_xcsqa},
+        {"xnli", true, read_xnli},
     };
     const struct lay_task *found = NULL;
     if (!lay_path_is_dir(dir))
@@ -429,10 +435,11 @@ enum lay_status lay_train_data_read(struct lay_train_set *set, const char *task,
                             lay_prompt_set_name(options->prompts), task);
         return readers[i].read(set, found, dir, options, err);
     }
-    return lay_fail(err, LAY_ERR_USAGE,
-                    "--task: there is no training data reader for \"%s\"; there are translation, mgsm, msvamp, "
-                    "x-csqa, xnli",
-                    task);
+    return lay_fail(
+        err, LAY_ERR_USAGE,
+        "--task: there is no training data reader for \"%s\"; there are translation, mgsm, msvamp, "
+        "x-csqa, xnli",
+        task);
 }
 
 /* --- JSON lines --- */

@@ -1,4 +1,5 @@
-/* Training data: what encoder and LLM read and what the LLM shall answer, from the files of the official code.
+/* Training data: what encoder and LLM read and what the LLM shall answer, from the files of the official
+ * code.
  *
  *   translation   bilingual_pairs/en-{iso}/train_100k.{iso} and train_100k.en beside it: line by line
  *                 (en-en: train_100k.en is both sides)

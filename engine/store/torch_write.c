@@ -33,9 +33,10 @@ enum opcode {
     OP_STOP = '.'
 };
 
-static const char *const storage_names[LAY_DTYPE_COUNT] = {
-    [LAY_F32] = "FloatStorage", [LAY_F16] = "HalfStorage", [LAY_BF16] = "BFloat16Storage",
-    [LAY_F64] = "DoubleStorage"};
+static const char *const storage_names[LAY_DTYPE_COUNT] = {[LAY_F32] = "FloatStorage",
+                                                           [LAY_F16] = "HalfStorage",
+                                                           [LAY_BF16] = "BFloat16Storage",
+                                                           [LAY_F64] = "DoubleStorage"};
 
 static void put_op(struct lay_str *out, enum opcode op)
 {
@@ -190,7 +191,8 @@ static enum lay_status add_entries(zip_t *archive, const char *path, const struc
 }
 
 static enum lay_status write_archive(const char *path, const struct lay_str *pickle,
-                                     const struct lay_torch_tensor *tensors, size_t count, struct lay_err *err)
+                                     const struct lay_torch_tensor *tensors, size_t count,
+                                     struct lay_err *err)
 {
     int code = 0;
     zip_t *archive = zip_open(path, ZIP_CREATE | ZIP_TRUNCATE, &code);

@@ -11,7 +11,7 @@
 struct lay_torch_tensor {
     struct lay_tensor_spec spec; /* floating dtypes */
     const void *data;            /* row-major, little-endian */
-    int64_t same_as;             /* index of an earlier tensor whose storage it shares (an alias); −1: its own */
+    int64_t same_as; /* index of an earlier tensor whose storage it shares (an alias); −1: its own */
 };
 
 /* Writes PATH as {name: tensor, …} or, with `wrapper`, as {wrapper: {name: tensor, …}}. torch.load reads it

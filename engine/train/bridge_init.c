@@ -14,8 +14,11 @@ enum fill { ZERO, NORMAL, UNIFORM };
 static const struct {
     const char *end; /* of the tensor's name */
     enum fill fill;
-} fills[] = {
-    {"adaption_gate", ZERO}, {"end_boundary", ZERO}, {"enc_eos", NORMAL}, {".weight", UNIFORM}, {".bias", UNIFORM}};
+} fills[] = {{"adaption_gate", ZERO},
+             {"end_boundary", ZERO},
+             {"enc_eos", NORMAL},
+             {".weight", UNIFORM},
+             {".bias", UNIFORM}};
 
 struct init {
     struct lay_shape_tensors shapes;
@@ -71,8 +74,7 @@ static void make(void *context, const struct lay_tensor *tensor)
             if (fills[f].fill == NORMAL)
                 fill_normal(values, tensor->count, state);
             else if (fills[f].fill == UNIFORM)
-                fill_uniform(values, tensor->count, state,
-                             1 / sqrt(inputs_of(&init->shapes, tensor->name)));
+                fill_uniform(values, tensor->count, state, 1 / sqrt(inputs_of(&init->shapes, tensor->name)));
             return;
         }
     }
@@ -104,8 +106,8 @@ static enum lay_status check_layers(const char *what, const int64_t *layers, int
 
 static enum lay_status shape_of(const struct lay_bridge_options *options,
                                 const struct lay_encoder_config *encoder, const struct lay_llm_config *llm,
-                                int64_t language_layers[LAY_BRIDGE_MAX_LAYERS], struct lay_bridge_shape *shape,
-                                struct lay_err *err)
+                                int64_t language_layers[LAY_BRIDGE_MAX_LAYERS],
+                                struct lay_bridge_shape *shape, struct lay_err *err)
 {
     static const enum lay_family families[LAY_METHOD_COUNT] = {[LAY_LANGBRIDGE] = LAY_FAMILY_LANGBRIDGE,
                                                                [LAY_MINDMERGER] = LAY_FAMILY_MINDMERGER,
@@ -118,7 +120,8 @@ static enum lay_status shape_of(const struct lay_bridge_options *options,
         .family = families[options->method],
         .encoder_hidden = encoder->hidden_size,
         .llm_hidden = llm->hidden_size,
-        .encoder_layers = options->n_encoder_layers < 0 ? encoder->num_hidden_layers : options->n_encoder_layers,
+        .encoder_layers =
+            options->n_encoder_layers < 0 ? encoder->num_hidden_layers : options->n_encoder_layers,
         .language_layers = language_layers,
         .n_language_layers = all ? llm->num_hidden_layers : options->n_language_layers,
         .mlp = strcmp(options->structure, "MLP") == 0};

@@ -5,9 +5,9 @@
 
 #include "engine/bridge/bridge.h"
 
-/* Layers that `options` does not name: all of the encoder's blocks' inputs (0 … layers − 1), all of the LLM's.
- * LAY_ERR_INPUT for layers that the models do not have. The numbers depend on seed, tensor and sizes alone.
- * Returns; free with lay_checkpoint_close. */
+/* Layers that `options` does not name: all of the encoder's blocks' inputs (0 … layers − 1), all of the
+ * LLM's. LAY_ERR_INPUT for layers that the models do not have. The numbers depend on seed, tensor and sizes
+ * alone. Returns; free with lay_checkpoint_close. */
 enum lay_status lay_bridge_init(const struct lay_bridge_options *options,
                                 const struct lay_encoder_config *encoder, const struct lay_llm_config *llm,
                                 uint64_t seed, struct lay_checkpoint **checkpoint, struct lay_err *err);

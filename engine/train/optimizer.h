@@ -1,5 +1,5 @@
-/* AdamW (Loshchilov and Hutter 2019, algorithm 2), step for step as torch.optim.AdamW: decoupled weight decay,
- * bias-corrected moments, everything in f32.
+/* AdamW (Loshchilov and Hutter 2019, algorithm 2), step for step as torch.optim.AdamW: decoupled weight
+ * decay, bias-corrected moments, everything in f32.
  *
  *   p ← p − lr·λ·p,   m ← β₁m + (1 − β₁)g,   v ← β₂v + (1 − β₂)g²
  *   p ← p − lr/(1 − β₁ᵗ) · m / (√v/√(1 − β₂ᵗ) + ε)

@@ -193,8 +193,8 @@ static bool whole_encoder_name(const struct lay_train_save *save, const char *na
     else if (table)
         snprintf(whole, size, "encoder_mt.embed_tokens.weight");
     else /* XLM-R's stack is itself called encoder */
-        snprintf(whole, size, t5 && strncmp(inner, "layer.", 6) == 0 ? "encoder_mt.encoder.%s" : "encoder_mt.%s",
-                 inner);
+        snprintf(whole, size,
+                 t5 && strncmp(inner, "layer.", 6) == 0 ? "encoder_mt.encoder.%s" : "encoder_mt.%s", inner);
     return true;
 }
 
@@ -271,7 +271,8 @@ static enum lay_status add_whole(const struct lay_train_save *save, struct list 
     if (langbridge)
         LAY_TRY(add_alias(list, "lb.enc.encoder.embed_tokens.weight", "lb.enc.shared.weight", err));
     LAY_TRY(add_module(save, list, LAY_MODULE_LLM, true, err));
-    const char *table = langbridge ? "lb.lm.embed_tokens.weight" : "model_llm.model.model.embed_tokens.weight";
+    const char *table =
+        langbridge ? "lb.lm.embed_tokens.weight" : "model_llm.model.model.embed_tokens.weight";
     LAY_TRY(add_alias(list, langbridge ? "lb.lm_head.weight" : "model_llm.model.lm_head.weight", table, err));
     LAY_TRY(add_alias(list, langbridge ? "lb.embeddings.weight" : "llm_embedding_layer.weight", table, err));
     return add_bridge(save, list, "", err);

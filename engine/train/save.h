@@ -1,9 +1,8 @@
 /* Checkpoints of a training run, in the files that `layeval run` and the official code read.
  *
  *   DIR/bridge/model.safetensors     the bridge, under its official names
- *   DIR/bridge/pytorch_model.bin     instead, as torch.save writes it: LayAlign and LangBridge the whole module
- *                                    (encoder, LLM, bridge), MindMerger {"model_state_dict": mapping}
- *   DIR/bridge/config.json           LangBridge
+ *   DIR/bridge/pytorch_model.bin     instead, as torch.save writes it: LayAlign and LangBridge the whole
+ * module (encoder, LLM, bridge), MindMerger {"model_state_dict": mapping} DIR/bridge/config.json LangBridge
  *   DIR/llm/, DIR/encoder/           trained ones: a Hugging Face directory with configuration and tokenizer
  *
  * Every file is complete before it has its name. */

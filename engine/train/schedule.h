@@ -7,7 +7,12 @@
 
 #include <stdint.h>
 
-enum lay_schedule_kind { LAY_SCHEDULE_COSINE, LAY_SCHEDULE_LINEAR, LAY_SCHEDULE_CONSTANT, LAY_SCHEDULE_COUNT };
+enum lay_schedule_kind {
+    LAY_SCHEDULE_COSINE,
+    LAY_SCHEDULE_LINEAR,
+    LAY_SCHEDULE_CONSTANT,
+    LAY_SCHEDULE_COUNT
+};
 
 struct lay_schedule {
     enum lay_schedule_kind kind;
