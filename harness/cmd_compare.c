@@ -24,14 +24,6 @@ struct plan {
     const char *flips_file;
 };
 
-static enum lay_status find_scorer(const char *name, enum lay_scorer *scorer, struct lay_err *err)
-{
-    for (*scorer = 0; *scorer < LAY_SCORER_COUNT; (*scorer)++)
-        if (strcmp(name, lay_scorer_name(*scorer)) == 0)
-            return LAY_OK;
-    return lay_fail(err, LAY_ERR_USAGE, "--score: \"%s\" is neither paper nor strict", name);
-}
-
 static enum lay_status find_format(const char *name, const struct lay_compare_format **format,
                                    struct lay_err *err)
 {
@@ -64,7 +56,7 @@ static enum lay_status make_plan(const struct arguments *arguments, struct plan 
 {
     plan->options.compare.seed = (uint64_t)arguments->seed;
     plan->options.compare.resamples = (size_t)arguments->resamples;
-    LAY_TRY(find_scorer(arguments->score, &plan->options.compare.scorer, err));
+    LAY_TRY(lay_scorer_find(arguments->score, &plan->options.compare.scorer, err));
     LAY_TRY(find_format(arguments->format, &plan->format, err));
     return read_flips(arguments->flips, plan, err);
 }

@@ -16,6 +16,7 @@ int lay_cmd_score(int argc, char **argv);
 int lay_cmd_merge(int argc, char **argv);
 int lay_cmd_compare(int argc, char **argv);
 int lay_cmd_analyze(int argc, char **argv);
+int lay_cmd_gate(int argc, char **argv);
 int lay_cmd_tasks(int argc, char **argv);
 int lay_cmd_inspect(int argc, char **argv);
 int lay_cmd_tokenize(int argc, char **argv);

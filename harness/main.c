@@ -14,6 +14,7 @@ static const struct lay_command commands[] = {
     {"merge", "put the shards of a run together", lay_cmd_merge},
     {"compare", "compare runs over the same samples, sample by sample", lay_cmd_compare},
     {"analyze", "look inside systems with parallel sentences: the papers' figures", lay_cmd_analyze},
+    {"gate", "hold a run against a reference, for CI", lay_cmd_gate},
     {"tasks", "list benchmarks, languages and file layouts", lay_cmd_tasks},
     {"inspect", "show what a weight file or model directory holds", lay_cmd_inspect},
     {"tokenize", "show token ids and pieces of a text", lay_cmd_tokenize},
@@ -31,7 +32,8 @@ static void usage(FILE *stream)
     for (int i = 0; i < N_COMMANDS; i++)
         fprintf(stream, "  %-12s %s\n", commands[i].name, commands[i].summary);
     fputs("\n`layeval COMMAND --help` shows options and examples. `layeval --version` shows versions.\n"
-          "Exit codes: 0 fine, 1 check failed, 2 usage, 3 bad input, data or model, 4 internal, 130 "
+          "Exit codes: 0 fine, 1 a check or a gate failed, 2 usage, 3 bad input, data or model, 4 internal, "
+          "130 "
           "interrupted.\n",
           stream);
 }

@@ -11,7 +11,7 @@ struct lay_chosen {
     struct lay_selection selection;
 };
 
-/* Tasks by their names or aliases, languages by ISO code or English name. LAY_ERR_USAGE for an unknown one.
+/* Tasks by name, languages by ISO code or English name. LAY_ERR_USAGE for an unknown one.
  */
 enum lay_status lay_chosen_resolve(const struct lay_option_list *tasks,
                                    const struct lay_option_list *languages, struct lay_chosen *chosen,

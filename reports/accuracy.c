@@ -1,6 +1,7 @@
 #include "reports/accuracy.h"
 
 #include "engine/base/mem.h"
+#include "engine/base/str.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -92,6 +93,14 @@ const char *lay_set_name(enum lay_set set)
     return names[set];
 }
 
+bool lay_set_find(const char *name, enum lay_set *set)
+{
+    for (*set = 0; *set < LAY_SET_COUNT; (*set)++)
+        if (strcmp(name, lay_set_name(*set)) == 0)
+            return true;
+    return false;
+}
+
 /* Cells without an official place come after the others, by ISO code: the official code takes XNLI's
  * languages as its file has them, and the file is sorted that way. */
 static bool official_before(const struct lay_cell *a, const struct lay_cell *b)
@@ -150,4 +159,15 @@ done:
     lay_free(strict);
     lay_free(strata);
     return status;
+}
+
+void lay_average_languages(struct lay_str *out, const struct lay_task_result *task, enum lay_set set)
+{
+    bool first = true;
+    for (size_t i = 0; i < task->count; i++) {
+        if (!lay_set_has(set, &task->cells[i]))
+            continue;
+        lay_str_printf(out, "%s%s", first ? "" : "+", task->cells[i].language);
+        first = false;
+    }
 }

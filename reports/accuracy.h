@@ -37,11 +37,17 @@ struct lay_average {
 };
 
 bool lay_set_has(enum lay_set set, const struct lay_cell *cell);
-const char *lay_set_name(enum lay_set set); /* "lrl", "hrl", "avg" */
+const char *lay_set_name(enum lay_set set);             /* "lrl", "hrl", "avg" */
+bool lay_set_find(const char *name, enum lay_set *set); /* false if it is none of these */
 
 /* LAY_ERR_MEMORY only. */
 enum lay_status lay_task_average(const struct lay_task_result *task, enum lay_set set,
                                  struct lay_average *average, struct lay_err *err);
+
+/* Appends the languages of an average that the run has, "bn+th+sw": averages are comparable when these are
+ * the same. */
+struct lay_str;
+void lay_average_languages(struct lay_str *out, const struct lay_task_result *task, enum lay_set set);
 
 /* Indices of a task's cells in the official code's order of languages. Returns; free with lay_free. */
 size_t *lay_official_order(const struct lay_task_result *task);

@@ -2,7 +2,6 @@
 
 #include "engine/base/hash.h"
 #include "engine/base/mem.h"
-#include "reports/accuracy.h"
 #include "reports/view.h"
 
 #include <math.h>
@@ -13,6 +12,19 @@ const char *lay_scorer_name(enum lay_scorer scorer)
 {
     static const char *const names[LAY_SCORER_COUNT] = {"paper", "strict"};
     return names[scorer];
+}
+
+enum lay_status lay_scorer_find(const char *name, enum lay_scorer *scorer, struct lay_err *err)
+{
+    for (*scorer = 0; *scorer < LAY_SCORER_COUNT; (*scorer)++)
+        if (strcmp(name, lay_scorer_name(*scorer)) == 0)
+            return LAY_OK;
+    return lay_fail(err, LAY_ERR_USAGE, "--score: \"%s\" is neither paper nor strict", name);
+}
+
+int64_t lay_scorer_hits(enum lay_scorer scorer, const struct lay_counts *counts)
+{
+    return scorer == LAY_SCORER_PAPER ? counts->correct_paper : counts->correct_strict;
 }
 
 bool lay_scorer_right(enum lay_scorer scorer, const struct lay_record *record)
@@ -50,11 +62,6 @@ static uint64_t stream_of(const struct lay_task_result *task, const char *langua
     return lay_hash_bytes(name, (size_t)length).low;
 }
 
-static int64_t right_answers(const struct lay_counts *counts, enum lay_scorer scorer)
-{
-    return scorer == LAY_SCORER_PAPER ? counts->correct_paper : counts->correct_strict;
-}
-
 static enum lay_status compare_language(const struct lay_task_result *task, const struct lay_cell *a,
                                         const struct lay_cell *b, const struct lay_compare_options *options,
                                         struct lay_compare_row *row, struct lay_err *err)
@@ -69,8 +76,8 @@ static enum lay_status compare_language(const struct lay_task_result *task, cons
     lay_pair_cells(a, b, options->scorer, row->flips);
     row->errors_a = counts_a.error;
     row->errors_b = counts_b.error;
-    row->accuracy_a = lay_accuracy(right_answers(&counts_a, options->scorer), counts_a.n);
-    row->accuracy_b = lay_accuracy(right_answers(&counts_b, options->scorer), counts_b.n);
+    row->accuracy_a = lay_accuracy(lay_scorer_hits(options->scorer, &counts_a), counts_a.n);
+    row->accuracy_b = lay_accuracy(lay_scorer_hits(options->scorer, &counts_b), counts_b.n);
     row->difference = lay_paired_difference(&row->pair);
     row->p = lay_mcnemar(row->pair.only_a, row->pair.only_b);
     const struct lay_paired_stratum stratum = {row->pair, 1, stream_of(task, a->language)};

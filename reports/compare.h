@@ -5,13 +5,17 @@
 #ifndef LAY_REPORTS_COMPARE_H
 #define LAY_REPORTS_COMPARE_H
 
+#include "reports/accuracy.h"
 #include "reports/paired.h"
 #include "reports/record.h"
 
 enum lay_scorer { LAY_SCORER_PAPER, LAY_SCORER_STRICT, LAY_SCORER_COUNT };
 
 const char *lay_scorer_name(enum lay_scorer scorer); /* "paper", "strict" */
+enum lay_status lay_scorer_find(const char *name, enum lay_scorer *scorer,
+                                struct lay_err *err); /* LAY_ERR_USAGE, naming --score */
 bool lay_scorer_right(enum lay_scorer scorer, const struct lay_record *record);
+int64_t lay_scorer_hits(enum lay_scorer scorer, const struct lay_counts *counts);
 
 /* A sample that only one of the two got right. Borrows the records. */
 struct lay_flip {

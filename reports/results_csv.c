@@ -8,9 +8,11 @@
 #include <math.h>
 #include <string.h>
 
-static const char header[] =
-    "system,task,language,group,n,error,correct_paper,wrong_paper,correct_strict,"
-    "wrong_strict,unparsed,acc_paper,acc_strict,ci_low,ci_high,ended_length,truncated\n";
+static const char *const titles[LAY_COLUMN_COUNT] = {
+    "system",        "task",        "language",       "group",        "n",        "error",
+    "correct_paper", "wrong_paper", "correct_strict", "wrong_strict", "unparsed", "acc_paper",
+    "acc_strict",    "ci_low",      "ci_high",        "ended_length", "truncated"};
+const struct lay_csv_columns lay_results_columns = {titles, LAY_COLUMN_COUNT};
 
 enum lay_status lay_csv_field(struct lay_str *out, const char *text, struct lay_err *err)
 {
@@ -86,9 +88,7 @@ static enum lay_status put_average(struct lay_str *out, const struct lay_system_
     LAY_TRY(lay_task_average(task, set, &average, err));
     if (average.languages == 0 || average.expected == 0)
         return LAY_OK;
-    for (size_t i = 0; i < task->count; i++)
-        if (lay_set_has(set, &task->cells[i]))
-            lay_str_printf(&languages, "%s%s", languages.length ? "+" : "", task->cells[i].language);
+    lay_average_languages(&languages, task, set);
     enum lay_status status = lay_str_check(&languages, err);
     const struct row row = {.language = lay_set_name(set),
                             .group = lay_str_text(&languages),
@@ -115,7 +115,8 @@ static enum lay_status put_task(struct lay_str *out, const struct lay_system_res
 enum lay_status lay_results_csv_put(struct lay_str *out, const struct lay_system_result *systems,
                                     size_t count, struct lay_err *err)
 {
-    lay_str_puts(out, header);
+    for (size_t i = 0; i < LAY_COLUMN_COUNT; i++)
+        lay_str_printf(out, "%s%c", titles[i], i + 1 < LAY_COLUMN_COUNT ? ',' : '\n');
     for (size_t i = 0; i < count; i++)
         for (size_t j = 0; j < systems[i].count; j++)
             LAY_TRY(put_task(out, &systems[i], &systems[i].tasks[j], err));
