@@ -1,12 +1,9 @@
-#include "engine/system.h"
+#include "engine/system_state.h"
 
 #include "engine/base/file.h"
 #include "engine/base/mem.h"
 #include "engine/base/memory_info.h"
-#include "engine/dnn/invariance.h"
 #include "engine/generate/generate.h"
-#include "engine/memory_plan.h"
-#include "engine/system_file.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -15,37 +12,15 @@
 #define MAX_PROMPT_TOKENS 512 /* … the text prompt of the LLM may hold */
 #define DEFAULT_BATCH_SIZE 64 /* beyond this the products run no faster */
 
-struct lay_system {
-    struct lay_system_file file;
-    struct lay_system_options options;
-    struct lay_llm_config llm_config;
-    struct lay_encoder_config encoder_config;
-    struct lay_tokenizer *llm_tokenizer, *encoder_tokenizer;
-    struct lay_checkpoint *llm_checkpoint, *encoder_checkpoint, *bridge_checkpoint;
-    struct lay_precision precision;
-    size_t memory; /* for weights and pages together */
-    /* after load */
-    struct lay_dnn *dnn;
-    struct lay_weights *llm_weights, *encoder_weights, *bridge_weights;
-    struct lay_models models;
-    struct lay_invariance invariance;
-    struct lay_generate_stats stats;
-};
-
-static bool is_plain(const struct lay_system *system)
-{
-    return system->file.bridge.method == LAY_PLAIN;
-}
-
 static int64_t batch_size(const struct lay_system *s)
 {
     return s->options.batch_size > 0 ? s->options.batch_size : DEFAULT_BATCH_SIZE;
 }
 
-static struct lay_memory_needs memory_needs(const struct lay_system *s)
+struct lay_memory_needs lay_system_memory_needs(const struct lay_system *s)
 {
     return (struct lay_memory_needs){s->file.name,   s->file.bridge.method,
-                                     &s->llm_config, is_plain(s) ? NULL : &s->encoder_config,
+                                     &s->llm_config, lay_system_is_plain(s) ? NULL : &s->encoder_config,
                                      s->precision,   s->memory,
                                      batch_size(s)};
 }
@@ -105,7 +80,7 @@ enum lay_status lay_system_open(const char *path, const struct lay_system_option
     LAY_TRY_GOTO(status, choose_precision(s, err), fail);
     s->memory = options->memory ? options->memory : lay_memory_available() / 10 * 9;
     LAY_TRY_GOTO(status, open_llm(s, err), fail);
-    if (!is_plain(s))
+    if (!lay_system_is_plain(s))
         LAY_TRY_GOTO(status, open_encoder(s, err), fail);
     *out = s;
     return LAY_OK;
@@ -122,9 +97,11 @@ void lay_system_close(struct lay_system *s)
     lay_encoder_destroy(s->models.encoder);
     lay_llm_destroy(s->models.llm);
     lay_dnn_destroy(s->dnn);
-    lay_weights_destroy(s->llm_weights);
-    lay_weights_destroy(s->encoder_weights);
-    lay_weights_destroy(s->bridge_weights);
+    for (int i = 0; i < LAY_PART_KINDS; i++) {
+        lay_packed_close(s->packed[i]);
+        lay_weights_destroy(s->weights[i]);
+    }
+    lay_str_free(&s->notes);
     lay_checkpoint_close(s->llm_checkpoint);
     lay_checkpoint_close(s->encoder_checkpoint);
     lay_checkpoint_close(s->bridge_checkpoint);
@@ -132,84 +109,6 @@ void lay_system_close(struct lay_system *s)
     lay_tokenizer_close(s->encoder_tokenizer);
     lay_system_file_free(&s->file);
     lay_free(s);
-}
-
-/* --- loading --- */
-
-static enum lay_status create_weights(struct lay_system *s, struct lay_err *err)
-{
-    const enum lay_method method = s->file.bridge.method;
-    LAY_TRY(lay_weights_create(&s->llm_weights, err));
-    LAY_TRY(lay_llm_sources(s->llm_weights, method, s->llm_checkpoint, s->bridge_checkpoint, err));
-    if (is_plain(s))
-        return LAY_OK;
-    LAY_TRY(lay_weights_create(&s->encoder_weights, err));
-    LAY_TRY(
-        lay_encoder_sources(s->encoder_weights, method, s->encoder_checkpoint, s->bridge_checkpoint, err));
-    LAY_TRY(lay_weights_create(&s->bridge_weights, err));
-    return lay_bridge_sources(s->bridge_weights, method, s->bridge_checkpoint, err);
-}
-
-/* How far loading has come, in elements of tensors. */
-struct loading {
-    void (*progress)(void *context, double fraction);
-    void *context;
-    double read, expected;
-};
-
-/* Packed matrices and the embeddings, which are read for the fingerprint; vectors are too small to count. */
-static double expected_elements(const struct lay_system *s)
-{
-    const struct lay_llm_config *llm = &s->llm_config;
-    const struct lay_memory_needs needs = memory_needs(s);
-    double elements = lay_memory_weight_elements(&needs) + (double)llm->vocab_size * (double)llm->hidden_size;
-    if (!is_plain(s))
-        elements += (double)s->encoder_config.vocab_size * (double)s->encoder_config.hidden_size;
-    return elements;
-}
-
-static void heard(void *context, size_t elements)
-{
-    struct loading *loading = context;
-    loading->read += (double)elements;
-    const double fraction = loading->read / loading->expected;
-    if (loading->progress)
-        loading->progress(loading->context, fraction < 0.99 ? fraction : 0.99);
-}
-
-static enum lay_status load_models(struct lay_system *s, struct lay_err *err)
-{
-    if (!is_plain(s)) {
-        LAY_TRY(lay_encoder_load(s->dnn, &s->encoder_config, s->encoder_weights, s->precision,
-                                 &s->models.encoder, err));
-        LAY_TRY(lay_bridge_load(s->dnn, &s->file.bridge, s->bridge_weights, &s->encoder_config,
-                                &s->llm_config, s->precision, &s->models.bridge, err));
-        s->models.no_soft_prompt = !s->file.soft_prompt;
-    }
-    return lay_llm_load(s->dnn, &s->llm_config, s->llm_weights, s->precision, &s->models.llm, err);
-}
-
-enum lay_status lay_system_load(struct lay_system *s, void (*progress)(void *context, double fraction),
-                                void *context, struct lay_err *err)
-{
-    struct loading loading = {progress, context, 0, expected_elements(s)};
-    LAY_TRY(lay_dnn_create(&s->dnn, err));
-    LAY_TRY(create_weights(s, err));
-    struct lay_weights *const parts[] = {s->encoder_weights, s->bridge_weights, s->llm_weights};
-    for (int i = 0; i < 3; i++)
-        if (parts[i])
-            lay_weights_listen(parts[i], heard, &loading);
-    s->invariance = (struct lay_invariance){.holds = true};
-    enum lay_status status = load_models(s, err);
-    if (status == LAY_OK)
-        status =
-            lay_dnn_invariance(s->dnn, lay_invariance_few, lay_invariance_few_count, &s->invariance, err);
-    for (int i = 0; i < 3; i++)
-        if (parts[i])
-            lay_weights_listen(parts[i], NULL, NULL);
-    if (status == LAY_OK && progress)
-        progress(context, 1.0);
-    return status;
 }
 
 /* --- what it is --- */
@@ -241,7 +140,7 @@ int64_t lay_system_max_new_tokens(const struct lay_system *s)
 
 bool lay_system_reads_source(const struct lay_system *s)
 {
-    return !is_plain(s);
+    return !lay_system_is_plain(s);
 }
 
 bool lay_system_reads_prompt(const struct lay_system *s)
@@ -323,11 +222,10 @@ static cJSON *describe_quantised(const struct lay_system *s)
 /* One fingerprint over those of encoder, bridge and LLM, in this order. */
 static void fingerprint(const struct lay_system *s, char hex[LAY_HASH_HEX])
 {
-    const struct lay_weights *const parts[] = {s->encoder_weights, s->bridge_weights, s->llm_weights};
-    struct lay_hash hashes[3] = {{0, 0}};
-    for (int i = 0; i < 3; i++)
-        if (parts[i])
-            hashes[i] = lay_weights_fingerprint(parts[i]);
+    struct lay_hash hashes[LAY_PART_KINDS] = {{0, 0}};
+    for (int i = 0; i < LAY_PART_KINDS; i++)
+        if (s->weights[i])
+            hashes[i] = lay_weights_fingerprint(s->weights[i]);
     lay_hash_hex(lay_hash_bytes(hashes, sizeof hashes), hex);
 }
 
@@ -343,7 +241,7 @@ cJSON *lay_system_describe(const struct lay_system *s)
     cJSON_AddStringToObject(description, "name", s->file.name);
     cJSON_AddStringToObject(description, "method", lay_system_method(s));
     cJSON_AddItemToObject(description, "llm", describe_llm(s));
-    if (!is_plain(s)) {
+    if (!lay_system_is_plain(s)) {
         cJSON_AddItemToObject(description, "encoder", describe_encoder(s));
         cJSON_AddItemToObject(description, "bridge", describe_bridge(s));
     }
@@ -357,10 +255,10 @@ cJSON *lay_system_describe(const struct lay_system *s)
     }
     const bool layalign = s->file.bridge.method == LAY_LAYALIGN;
     const bool complete =
-        has_members(description, (is_plain(s) ? 3 : 5) + int8 + (s->models.llm != NULL)) &&
+        has_members(description, (lay_system_is_plain(s) ? 3 : 5) + int8 + (s->models.llm != NULL)) &&
         (!int8 || has_members(cJSON_GetObjectItemCaseSensitive(description, "quantised"), 4)) &&
         has_members(cJSON_GetObjectItemCaseSensitive(description, "llm"), 9) &&
-        (is_plain(s) ||
+        (lay_system_is_plain(s) ||
          (has_members(cJSON_GetObjectItemCaseSensitive(description, "encoder"), 5) &&
           has_members(cJSON_GetObjectItemCaseSensitive(description, "bridge"), layalign ? 5 : 2)));
     if (!complete) {
@@ -374,6 +272,11 @@ bool lay_system_is_invariant(const struct lay_system *s, struct lay_str *reason)
 {
     lay_invariance_print(&s->invariance, reason);
     return s->invariance.holds;
+}
+
+const char *lay_system_notes(const struct lay_system *s)
+{
+    return lay_str_text(&s->notes);
 }
 
 const struct lay_models *lay_system_models(const struct lay_system *s)
@@ -391,13 +294,13 @@ const struct lay_tokenizer *lay_system_source_tokenizer(const struct lay_system 
 static enum lay_status memory_plan(const struct lay_system *s, struct lay_memory_plan *plan,
                                    struct lay_err *err)
 {
-    const struct lay_memory_needs needs = memory_needs(s);
+    const struct lay_memory_needs needs = lay_system_memory_needs(s);
     return lay_memory_plan_make(&needs, plan, err);
 }
 
 enum lay_status lay_system_plan(const struct lay_system *s, struct lay_str *text, struct lay_err *err)
 {
-    const struct lay_memory_needs needs = memory_needs(s);
+    const struct lay_memory_needs needs = lay_system_memory_needs(s);
     struct lay_memory_plan plan;
     LAY_TRY(lay_memory_plan_make(&needs, &plan, err));
     return lay_memory_plan_print(&needs, &plan, text, err);
@@ -433,7 +336,7 @@ enum lay_status lay_system_tokenize(struct lay_system *s, const struct lay_reque
 {
     *truncated = false;
     source->count = prompt->count = 0;
-    if (!is_plain(s)) {
+    if (!lay_system_is_plain(s)) {
         if (!request->source)
             return lay_fail(err, LAY_ERR_INTERNAL, "a request to %s without a source text", s->file.name);
         if (request->language)

@@ -26,6 +26,7 @@ struct lay_system_options {
         *keep_bf16;     /* int8: modules that stay in bf16, "down_proj,lm_head"; NULL: what the file says */
     size_t memory;      /* bytes for weights and KV together; 0: what the machine has free */
     int64_t batch_size; /* sequences in flight at most; 0: as memory allows */
+    const char *cache_dir;  /* packed weights are kept there and mapped from there; NULL: none. Borrowed */
     int64_t official_batch; /* 0: off; N: reproduce the official code's batches of N (LayAlign) */
     int64_t max_new_tokens; /* 0: what the system file says, else the prompt set's or 512 */
 };
@@ -61,6 +62,9 @@ bool lay_system_is_invariant(const struct lay_system *system, struct lay_str *re
 const struct lay_generate_stats *lay_system_stats(const struct lay_system *system);
 /* "weights 13.5 GB, KV 4.0 GB = 120 pages of …, 32 sequences in flight": the plan before loading. */
 enum lay_status lay_system_plan(const struct lay_system *system, struct lay_str *text, struct lay_err *err);
+
+/* After load: lines for the user, each with its end, about the packed cache; "" without. Borrowed. */
+const char *lay_system_notes(const struct lay_system *system);
 
 /* After load: what runs, for benchmarks. Borrowed. */
 struct lay_models;

@@ -151,21 +151,32 @@ static void sync_directory_of(const char *path)
     lay_free(dir);
 }
 
-enum lay_status lay_file_writer_commit(struct lay_file_writer *writer, struct lay_err *err)
+static enum lay_status commit(struct lay_file_writer *writer, bool durable, struct lay_err *err)
 {
     enum lay_status status = LAY_OK;
-    if (fflush(writer->stream) != 0 || ferror(writer->stream) || fsync(fileno(writer->stream)) != 0)
+    if (fflush(writer->stream) != 0 || ferror(writer->stream) ||
+        (durable && fsync(fileno(writer->stream)) != 0))
         status = io_error(err, writer->path, "write");
     if (fclose(writer->stream) != 0 && status == LAY_OK)
         status = io_error(err, writer->path, "write");
     if (status == LAY_OK && rename(writer->temporary, writer->path) != 0)
         status = io_error(err, writer->path, "rename a temporary file to it");
-    if (status == LAY_OK)
-        sync_directory_of(writer->path);
-    else
+    if (status != LAY_OK)
         unlink(writer->temporary);
+    else if (durable)
+        sync_directory_of(writer->path);
     writer_free(writer);
     return status;
+}
+
+enum lay_status lay_file_writer_commit(struct lay_file_writer *writer, struct lay_err *err)
+{
+    return commit(writer, true, err);
+}
+
+enum lay_status lay_file_writer_place(struct lay_file_writer *writer, struct lay_err *err)
+{
+    return commit(writer, false, err);
 }
 
 void lay_file_writer_abort(struct lay_file_writer *writer)

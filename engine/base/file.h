@@ -33,7 +33,9 @@ enum lay_status lay_file_writer_write(struct lay_file_writer *writer, const void
                                       struct lay_err *err);
 enum lay_status lay_file_writer_commit(struct lay_file_writer *writer,
                                        struct lay_err *err); /* frees the writer, also on failure */
-void lay_file_writer_abort(struct lay_file_writer *writer);  /* accepts NULL */
+/* The same without waiting for the disk: for a file whose content is checked whenever it is read. */
+enum lay_status lay_file_writer_place(struct lay_file_writer *writer, struct lay_err *err);
+void lay_file_writer_abort(struct lay_file_writer *writer); /* accepts NULL */
 
 enum lay_status lay_mkdirs(const char *path, struct lay_err *err);
 bool lay_path_exists(const char *path);

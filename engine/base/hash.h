@@ -4,6 +4,7 @@
 
 #include "engine/base/err.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -15,6 +16,8 @@ struct lay_hash {
 
 struct lay_hash lay_hash_bytes(const void *bytes, size_t length);
 void lay_hash_hex(struct lay_hash hash, char hex[LAY_HASH_HEX]);
+/* The reverse; false when `hex` is not such a text. */
+bool lay_hash_parse(const char *hex, struct lay_hash *hash);
 
 /* Hash of a file's content. */
 enum lay_status lay_hash_file(const char *path, char hex[LAY_HASH_HEX], struct lay_err *err);

@@ -41,6 +41,9 @@ void lay_dnn_destroy(struct lay_dnn *dnn)
     lay_scratch_free(&dnn->pad);
     lay_scratch_free(&dnn->rows);
     lay_scratch_free(&dnn->result);
+    lay_scratch_free(&dnn->staging);
+    lay_scratch_free(&dnn->wide);
+    lay_scratch_free(&dnn->narrow);
     lay_scratch_free(&dnn->steps);
     if (dnn->stream)
         dnnl_stream_destroy(dnn->stream);

@@ -35,9 +35,10 @@ struct lay_dnn {
     struct lay_product *buckets[LAY_DNN_BUCKETS];
     int64_t n_products;
     uint64_t clock;
-    struct lay_scratch pad, rows, result; /* oneDNN's scratchpad, input rows, padded or partial output */
-    struct lay_scratch steps;             /* int8: how much a step of each input row is */
-    struct lay_linear *linears;           /* all that live, the newest first */
+    struct lay_scratch pad, rows, result;     /* oneDNN's scratchpad, input rows, padded or partial output */
+    struct lay_scratch steps;                 /* int8: how much a step of each input row is */
+    struct lay_scratch staging, wide, narrow; /* packing: converted rows, a panel in f32, quantised rows */
+    struct lay_linear *linears;               /* all that live, the newest first */
 };
 
 /* How a layer is cut up. Weights [in, out] in oneDNN's terms.
@@ -112,6 +113,10 @@ static inline int64_t lay_panel_out(const struct lay_linear *l, int64_t p)
  */
 bool lay_linear_quantises(struct lay_dnn *dnn, int64_t in, int64_t out, struct lay_dnn_desc *desc);
 
+/* A layer whose layout is settled and whose weights are not there yet: packed and the vectors are to be
+ * filled in. Destroy with lay_linear_destroy. */
+enum lay_status lay_linear_begin(struct lay_dnn *dnn, enum lay_dtype compute, int64_t out, int64_t in,
+                                 struct lay_linear **linear, struct lay_err *err);
 /* Fills l->packed from the parts. */
 enum lay_status lay_linear_pack(struct lay_linear *l, const struct lay_matrix *parts, int n_parts,
                                 struct lay_err *err);

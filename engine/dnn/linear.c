@@ -151,13 +151,16 @@ static enum lay_status plan_panels(struct lay_linear *l, struct lay_err *err)
     return LAY_OK;
 }
 
+static enum lay_status plan(struct lay_linear *l, struct lay_err *err)
+{
+    bool possible;
+    LAY_TRY(l->compute == LAY_I8 ? plan_quantised(l, &possible, err) : plan_whole(l, &possible, err));
+    return possible ? LAY_OK : plan_panels(l, err);
+}
+
 static enum lay_status build(struct lay_linear *l, const struct lay_matrix *parts, int n_parts,
                              const float *bias, struct lay_err *err)
 {
-    bool whole;
-    LAY_TRY(l->compute == LAY_I8 ? plan_quantised(l, &whole, err) : plan_whole(l, &whole, err));
-    if (!whole)
-        LAY_TRY(plan_panels(l, err));
     if (l->compute == LAY_I8) {
         l->scales = lay_alloc_aligned((size_t)l->out, sizeof *l->scales);
         l->sums = lay_alloc_aligned((size_t)l->out, sizeof *l->sums);
@@ -187,37 +190,49 @@ static void enlist(struct lay_linear *l)
 
 static void delist(struct lay_linear *l)
 {
-    if (!l->link)
-        return;
     *l->link = l->next;
     if (l->next)
         l->next->link = l->link;
+}
+
+enum lay_status lay_linear_begin(struct lay_dnn *dnn, enum lay_dtype compute, int64_t out, int64_t in,
+                                 struct lay_linear **linear, struct lay_err *err)
+{
+    assert(in > 0 && out > 0 && (compute == LAY_F32 || compute == LAY_BF16 || compute == LAY_I8));
+    struct lay_linear *l = lay_alloc(1, sizeof *l);
+    if (!l)
+        return lay_no_memory(err, "a linear layer");
+    l->dnn = dnn;
+    l->compute = compute;
+    l->in = in;
+    l->out = out;
+    enlist(l);
+    const enum lay_status status = plan(l, err);
+    if (status != LAY_OK)
+        lay_linear_destroy(l);
+    else
+        *linear = l;
+    return status;
 }
 
 enum lay_status lay_linear_create(struct lay_dnn *dnn, enum lay_dtype compute, const struct lay_matrix *parts,
                                   int n_parts, const float *bias, struct lay_linear **linear,
                                   struct lay_err *err)
 {
-    assert(n_parts > 0 && (compute == LAY_F32 || compute == LAY_BF16 || compute == LAY_I8));
-    struct lay_linear *l = lay_alloc(1, sizeof *l);
-    if (!l)
-        return lay_no_memory(err, "a linear layer");
-    l->dnn = dnn;
-    l->compute = compute;
-    l->in = parts[0].cols;
+    struct lay_linear *l;
+    int64_t out = 0;
+    assert(n_parts > 0);
     for (int i = 0; i < n_parts; i++) {
-        assert(parts[i].cols == l->in);
-        l->out += parts[i].rows;
+        assert(parts[i].cols == parts[0].cols);
+        out += parts[i].rows;
     }
-    assert(l->in > 0 && l->out > 0);
+    LAY_TRY(lay_linear_begin(dnn, compute, out, parts[0].cols, &l, err));
     const enum lay_status status = build(l, parts, n_parts, bias, err);
-    if (status != LAY_OK) {
+    if (status != LAY_OK)
         lay_linear_destroy(l);
-        return status;
-    }
-    enlist(l);
-    *linear = l;
-    return LAY_OK;
+    else
+        *linear = l;
+    return status;
 }
 
 void lay_linear_destroy(struct lay_linear *linear)

@@ -1,5 +1,32 @@
 #include "engine/dnn/onednn.h"
 
+#include "engine/base/hash.h"
+
+/* What a memory descriptor says, in one form for both versions. */
+struct layout {
+    int64_t facts[3]; /* type, kind of format, offset */
+    int64_t dims[DNNL_MAX_NDIMS], padded[DNNL_MAX_NDIMS], strides[DNNL_MAX_NDIMS];
+    int64_t block_sizes[DNNL_MAX_NDIMS], block_places[DNNL_MAX_NDIMS];
+};
+
+static void copy_dims(struct layout *layout, int n, const dnnl_dim_t *dims, const dnnl_dim_t *padded,
+                      const dnnl_dim_t *strides)
+{
+    for (int i = 0; i < n && i < DNNL_MAX_NDIMS; i++) {
+        layout->dims[i] = dims[i];
+        layout->padded[i] = padded[i];
+        layout->strides[i] = strides[i];
+    }
+}
+
+static void copy_blocks(struct layout *layout, int n, const dnnl_dim_t *sizes, const dnnl_dim_t *places)
+{
+    for (int i = 0; i < n && i < DNNL_MAX_NDIMS; i++) {
+        layout->block_sizes[i] = sizes[i];
+        layout->block_places[i] = places[i];
+    }
+}
+
 /* ---- what differs between the versions ---- */
 
 #if DNNL_VERSION_MAJOR >= 3
@@ -46,6 +73,34 @@ void lay_dnn_desc_destroy(struct lay_dnn_desc *desc)
 static dnnl_status_t append_sum(dnnl_post_ops_t ops)
 {
     return dnnl_post_ops_append_sum(ops, 1.0f, 0, dnnl_data_type_undef);
+}
+
+static struct layout layout_of(const struct lay_dnn_desc *desc)
+{
+    struct layout layout = {0};
+    dnnl_data_type_t type = dnnl_data_type_undef;
+    dnnl_format_kind_t kind = dnnl_format_kind_undef;
+    int ndims = 0, blocks = 0;
+    dnnl_dim_t offset = 0;
+    dnnl_dims_t *dims, *padded, *strides, *sizes, *places;
+    dnnl_memory_desc_query(desc->md, dnnl_query_data_type, &type);
+    dnnl_memory_desc_query(desc->md, dnnl_query_format_kind, &kind);
+    dnnl_memory_desc_query(desc->md, dnnl_query_submemory_offset_s64, &offset);
+    layout.facts[0] = (int64_t)type;
+    layout.facts[1] = (int64_t)kind;
+    layout.facts[2] = offset;
+    if (kind != dnnl_blocked ||
+        dnnl_memory_desc_query(desc->md, dnnl_query_ndims_s32, &ndims) != dnnl_success ||
+        dnnl_memory_desc_query(desc->md, dnnl_query_dims, &dims) != dnnl_success ||
+        dnnl_memory_desc_query(desc->md, dnnl_query_padded_dims, &padded) != dnnl_success ||
+        dnnl_memory_desc_query(desc->md, dnnl_query_strides, &strides) != dnnl_success ||
+        dnnl_memory_desc_query(desc->md, dnnl_query_inner_nblks_s32, &blocks) != dnnl_success ||
+        dnnl_memory_desc_query(desc->md, dnnl_query_inner_blks, &sizes) != dnnl_success ||
+        dnnl_memory_desc_query(desc->md, dnnl_query_inner_idxs, &places) != dnnl_success)
+        return layout;
+    copy_dims(&layout, ndims, *dims, *padded, *strides);
+    copy_blocks(&layout, blocks, *sizes, *places);
+    return layout;
 }
 
 static dnnl_status_t create_matmul_desc(dnnl_primitive_desc_t *pd, dnnl_engine_t engine,
@@ -101,6 +156,18 @@ void lay_dnn_desc_destroy(struct lay_dnn_desc *desc)
     (void)desc;
 }
 
+static struct layout layout_of(const struct lay_dnn_desc *desc)
+{
+    const dnnl_memory_desc_t *md = &desc->md;
+    struct layout layout = {.facts = {(int64_t)md->data_type, (int64_t)md->format_kind, md->offset0}};
+    if (md->format_kind != dnnl_blocked)
+        return layout;
+    const dnnl_blocking_desc_t *blocking = &md->format_desc.blocking;
+    copy_dims(&layout, md->ndims, md->dims, md->padded_dims, blocking->strides);
+    copy_blocks(&layout, blocking->inner_nblks, blocking->inner_blks, blocking->inner_idxs);
+    return layout;
+}
+
 static dnnl_status_t append_sum(dnnl_post_ops_t ops)
 {
     return dnnl_post_ops_append_sum(ops, 1.0f);
@@ -154,6 +221,12 @@ const char *lay_dnn_isa_name(dnnl_cpu_isa_t isa)
         if (isas[i].isa == isa)
             return isas[i].name;
     return "unknown";
+}
+
+uint64_t lay_dnn_desc_digest(const struct lay_dnn_desc *desc)
+{
+    const struct layout layout = layout_of(desc);
+    return lay_hash_bytes(&layout, sizeof layout).low;
 }
 
 size_t lay_dnn_desc_bytes(const struct lay_dnn_desc *desc)

@@ -33,6 +33,8 @@ dnnl_status_t lay_dnn_desc_part(struct lay_dnn_desc *desc, const struct lay_dnn_
 dnnl_status_t lay_dnn_desc_copy(struct lay_dnn_desc *desc, const struct lay_dnn_desc *from);
 bool lay_dnn_desc_equal(const struct lay_dnn_desc *a, const struct lay_dnn_desc *b);
 void lay_dnn_desc_destroy(struct lay_dnn_desc *desc);
+/* The same for equal layouts of equal shape and type and, as hashes go, for no others. */
+uint64_t lay_dnn_desc_digest(const struct lay_dnn_desc *desc);
 size_t lay_dnn_desc_bytes(const struct lay_dnn_desc *desc);
 
 dnnl_status_t lay_dnn_memory(dnnl_memory_t *memory, const struct lay_dnn_desc *desc, dnnl_engine_t engine,

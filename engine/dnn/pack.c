@@ -4,7 +4,7 @@
 #include <assert.h>
 #include <string.h>
 
-#define STAGING_BYTES ((size_t)32 << 20) /* converted rows at a time */
+#define STAGING_BYTES ((size_t)8 << 20) /* converted rows at a time; kept for the next layer */
 /* A multiple of every block of outputs that oneDNN's layouts use (16, 32, 48, 64). */
 #define OUT_GRANULE 192
 
@@ -141,41 +141,63 @@ static dnnl_status_t pack_panel(struct lay_linear *l, const struct source *sourc
     return status;
 }
 
+/* Converted rows at a time. */
+static int64_t step_of(const struct lay_linear *l)
+{
+    const int64_t step = (int64_t)(STAGING_BYTES / sizeof(float)) / l->in / OUT_GRANULE * OUT_GRANULE;
+    if (l->form == LAY_LINEAR_PANELS)
+        return l->panel_out;
+    return step < OUT_GRANULE ? OUT_GRANULE : step;
+}
+
+/* Outputs from `first` on that are packed at once: as many as can be read where they lie, else a step. */
+static int64_t next_outputs(const struct lay_linear *l, const struct lay_matrix *parts, int64_t first,
+                            struct source *source, bool *in_place)
+{
+    int64_t row = first, n = l->out - first < step_of(l) ? l->out - first : step_of(l);
+    const int64_t left = part_of(parts, &row)->rows - row;
+    const int64_t whole = first + left == l->out ? left : left / OUT_GRANULE * OUT_GRANULE;
+    if (l->form != LAY_LINEAR_PANELS && whole > n && direct(l, parts, first, whole, source)) {
+        *in_place = true;
+        return whole;
+    }
+    *in_place = direct(l, parts, first, n, source);
+    return n;
+}
+
+static enum lay_status reserve(struct lay_linear *l, struct lay_err *err)
+{
+    const int64_t step = step_of(l) < l->out ? step_of(l) : l->out;
+    struct lay_dnn *dnn = l->dnn;
+    if (l->widened)
+        LAY_TRY(lay_scratch_reserve(&dnn->wide, lay_dnn_desc_bytes(&l->desc[0]), "packing weights", err));
+    if (l->form == LAY_LINEAR_QUANTISED)
+        LAY_TRY(lay_scratch_reserve(&dnn->narrow, (size_t)(step * l->in), "packing weights", err));
+    return LAY_OK;
+}
+
 enum lay_status lay_linear_pack(struct lay_linear *l, const struct lay_matrix *parts, int n_parts,
                                 struct lay_err *err)
 {
     (void)n_parts;
-    int64_t step = (int64_t)(STAGING_BYTES / sizeof(float)) / l->in / OUT_GRANULE * OUT_GRANULE;
-    if (step < OUT_GRANULE)
-        step = OUT_GRANULE;
+    struct lay_dnn *dnn = l->dnn;
     const bool panels = l->form == LAY_LINEAR_PANELS;
-    if (panels)
-        step = l->panel_out;
-    struct lay_scratch staging = {0}, wide = {0}, narrow = {0};
-    enum lay_status status = LAY_OK;
-    if (l->widened)
-        status = lay_scratch_reserve(&wide, lay_dnn_desc_bytes(&l->desc[0]), "packing weights", err);
-    if (status == LAY_OK && l->form == LAY_LINEAR_QUANTISED)
-        status = lay_scratch_reserve(&narrow, (size_t)((step < l->out ? step : l->out) * l->in),
-                                     "packing weights", err);
-    for (int64_t first = 0; first < l->out && status == LAY_OK; first += step) {
-        const int64_t n = l->out - first < step ? l->out - first : step;
+    LAY_TRY(reserve(l, err));
+    for (int64_t first = 0, n; first < l->out; first += n) {
         struct source source;
-        if (!direct(l, parts, first, n, &source)) {
-            status =
-                lay_scratch_reserve(&staging, (size_t)(n * l->in) * sizeof(float), "packing weights", err);
-            if (status != LAY_OK)
-                break;
-            stage(l, parts, first, n, (float *)(void *)staging.data, &source);
+        bool in_place;
+        n = next_outputs(l, parts, first, &source, &in_place);
+        if (!in_place) {
+            LAY_TRY(lay_scratch_reserve(&dnn->staging, (size_t)(n * l->in) * sizeof(float), "packing weights",
+                                        err));
+            stage(l, parts, first, n, (float *)(void *)dnn->staging.data, &source);
         }
         if (l->compute == LAY_I8)
-            quantise(l, first, n, (float *)(void *)staging.data, (int8_t *)narrow.data, &source);
-        status = lay_dnn_check(panels ? pack_panel(l, &source, first / step, (float *)(void *)wide.data)
-                                      : pack_whole(l, &source, first, n),
-                               "packing weights", err);
+            quantise(l, first, n, (float *)(void *)dnn->staging.data, (int8_t *)dnn->narrow.data, &source);
+        const dnnl_status_t status =
+            panels ? pack_panel(l, &source, first / l->panel_out, (float *)(void *)dnn->wide.data)
+                   : pack_whole(l, &source, first, n);
+        LAY_TRY(lay_dnn_check(status, "packing weights", err));
     }
-    lay_scratch_free(&staging);
-    lay_scratch_free(&wide);
-    lay_scratch_free(&narrow);
-    return status;
+    return LAY_OK;
 }

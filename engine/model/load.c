@@ -1,8 +1,10 @@
 #include "engine/model/load.h"
 
 #include "engine/base/mem.h"
+#include "engine/dnn/stored.h"
 
 #include <stdio.h>
+#include <string.h>
 
 enum { NAME_MAX_BYTES = 256, PARTS_MAX = 4 };
 
@@ -32,21 +34,32 @@ static enum lay_status load_biases(const struct lay_loader *loader, const char *
     return LAY_OK;
 }
 
-enum lay_status lay_load_linear(const struct lay_loader *loader, const char *prefix, const char *const *parts,
-                                int64_t out, int64_t in, bool bias, struct lay_linear **linear,
-                                struct lay_err *err)
+/* What a layer is called in a packed copy: "layers.0.mlp.gate_proj+up_proj". Counts the parts. */
+static enum lay_status block_name(char name[NAME_MAX_BYTES], const char *prefix, const char *const *parts,
+                                  int *n_parts, struct lay_err *err)
+{
+    LAY_TRY(join(name, prefix, parts[0], "", err));
+    for (*n_parts = 1; *n_parts < PARTS_MAX && parts[*n_parts]; ++*n_parts) {
+        char longer[NAME_MAX_BYTES];
+        LAY_TRY(join(longer, name, "+", parts[*n_parts], err));
+        memcpy(name, longer, sizeof longer);
+    }
+    return LAY_OK;
+}
+
+static enum lay_status pack_linear(const struct lay_loader *loader, const char *prefix,
+                                   const char *const *parts, int n, int64_t out, int64_t in, bool bias,
+                                   struct lay_linear **linear, struct lay_err *err)
 {
     const struct lay_tensor *tensors[PARTS_MAX];
     struct lay_matrix matrices[PARTS_MAX];
     const int64_t shape[] = {out, in};
-    int n = 0;
-    *linear = NULL;
-    for (; n < PARTS_MAX && parts[n]; n++) {
+    for (int i = 0; i < n; i++) {
         char name[NAME_MAX_BYTES];
-        LAY_TRY(join(name, prefix, parts[n], ".weight", err));
-        LAY_TRY(lay_weights_get(loader->weights, name, 2, shape, &tensors[n], err));
-        matrices[n] =
-            (struct lay_matrix){tensors[n]->data, tensors[n]->dtype, out, in, tensors[n]->transposed};
+        LAY_TRY(join(name, prefix, parts[i], ".weight", err));
+        LAY_TRY(lay_weights_get(loader->weights, name, 2, shape, &tensors[i], err));
+        matrices[i] =
+            (struct lay_matrix){tensors[i]->data, tensors[i]->dtype, out, in, tensors[i]->transposed};
     }
     float *biases = NULL;
     enum lay_status status = LAY_OK;
@@ -59,6 +72,43 @@ enum lay_status lay_load_linear(const struct lay_loader *loader, const char *pre
     for (int i = 0; i < n; i++)
         lay_tensor_drop_pages(tensors[i]);
     return status;
+}
+
+static enum lay_status restore_linear(const struct lay_loader *loader, const char *block,
+                                      enum lay_dtype compute, int64_t out, int64_t in, bool bias,
+                                      struct lay_linear **linear, struct lay_err *err)
+{
+    size_t bytes;
+    const void *image = lay_packed_find(lay_weights_packed(loader->weights), block, &bytes);
+    if (!image)
+        return lay_fail(err, LAY_ERR_INPUT, "stored weights lack %s", block);
+    LAY_TRY(lay_linear_restore(loader->dnn, compute, out, in, bias, image, bytes, linear, err));
+    lay_weights_heard(loader->weights, (size_t)(out * in));
+    return LAY_OK;
+}
+
+static enum lay_status write_block(void *context, const void *bytes, size_t length, struct lay_err *err)
+{
+    return lay_packed_write(context, bytes, length, err);
+}
+
+enum lay_status lay_load_linear(const struct lay_loader *loader, const char *prefix, const char *const *parts,
+                                int64_t out, int64_t in, bool bias, struct lay_linear **linear,
+                                struct lay_err *err)
+{
+    char block[NAME_MAX_BYTES];
+    int n;
+    *linear = NULL;
+    LAY_TRY(block_name(block, prefix, parts, &n, err));
+    if (lay_weights_packed(loader->weights))
+        return restore_linear(loader, block, lay_precision_for(loader->precision, parts[0]), n * out, in,
+                              bias, linear, err);
+    LAY_TRY(pack_linear(loader, prefix, parts, n, out, in, bias, linear, err));
+    struct lay_packed_writer *writer = lay_weights_writer(loader->weights);
+    /* what cannot be written is no reason not to go on; lay_packed_commit tells */
+    if (writer && lay_packed_begin(writer, block, NULL) == LAY_OK)
+        (void)lay_linear_store(*linear, write_block, writer, NULL);
+    return LAY_OK;
 }
 
 enum lay_status lay_load_vector(const struct lay_loader *loader, const char *prefix, const char *name,

@@ -15,7 +15,9 @@ struct lay_loader {
 };
 
 /* Packs the matrices prefix + part + ".weight" [out, in] of the NULL-terminated `parts`, one below the other,
- * with their biases prefix + part + ".bias" when `bias`. The stored pages are dropped afterwards. */
+ * with their biases prefix + part + ".bias" when `bias`. The stored pages are dropped afterwards.
+ * With a packed copy of the weights (lay_weights_use) the layer is taken from there, or added to the one that
+ * is being written; a copy without it, or with another, is LAY_ERR_INPUT. */
 enum lay_status lay_load_linear(const struct lay_loader *loader, const char *prefix, const char *const *parts,
                                 int64_t out, int64_t in, bool bias, struct lay_linear **linear,
                                 struct lay_err *err);

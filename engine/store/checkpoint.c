@@ -3,6 +3,7 @@
 #include "engine/base/file.h"
 #include "engine/base/mem.h"
 #include "engine/base/str.h"
+#include "engine/store/identity.h"
 #include "engine/store/index.h"
 #include "engine/store/parse.h"
 
@@ -131,6 +132,16 @@ enum lay_status lay_checkpoint_open(const char *path, struct lay_checkpoint **ch
         *checkpoint = NULL;
     }
     return status;
+}
+
+enum lay_status lay_checkpoint_identity(const struct lay_checkpoint *checkpoint, struct lay_str *text,
+                                        struct lay_err *err)
+{
+    if (checkpoint->shards.count == 0)
+        return lay_fail(err, LAY_ERR_INPUT, "%s: is in no file", checkpoint->path);
+    for (size_t i = 0; i < checkpoint->shards.count; i++)
+        LAY_TRY(lay_file_identity(checkpoint->shards.paths[i], &checkpoint->maps[i], text, err));
+    return LAY_OK;
 }
 
 /* --- tensors that are made --- */

@@ -10,6 +10,7 @@
 #include "engine/base/dtype.h"
 #include "engine/base/err.h"
 #include "engine/base/hash.h"
+#include "engine/base/str.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -66,6 +67,13 @@ size_t lay_checkpoint_count(const struct lay_checkpoint *checkpoint);
 const struct lay_tensor *lay_checkpoint_at(const struct lay_checkpoint *checkpoint, size_t index);
 /* NULL when there is none of that name. */
 const struct lay_tensor *lay_checkpoint_find(const struct lay_checkpoint *checkpoint, const char *name);
+
+/* What tells its files from others without reading them: device, inode, size, times of the last change to
+ * content and to the inode, and a hash over 64 pages of each; one line a file is appended. A file that was
+ * written to, replaced, copied or restored gives another text. LAY_ERR_INPUT for a checkpoint that is made.
+ */
+enum lay_status lay_checkpoint_identity(const struct lay_checkpoint *checkpoint, struct lay_str *text,
+                                        struct lay_err *err);
 
 /* Copies all elements to f32 (row-major in `shape` order, whatever `transposed` says).
  * LAY_ERR_INPUT for a non-floating dtype. */

@@ -30,6 +30,8 @@ struct lay_weights {
     struct lay_tensor_digest *digest;
     void (*heard)(void *context, size_t elements); /* NULL: nobody listens */
     void *heard_context;
+    const struct lay_packed *packed;
+    struct lay_packed_writer *writer;
 };
 
 enum lay_status lay_weights_create(struct lay_weights **weights, struct lay_err *err)
@@ -127,13 +129,19 @@ static size_t reading_position(const struct lay_weights *weights, const char *na
     return low;
 }
 
+void lay_weights_heard(struct lay_weights *weights, size_t elements)
+{
+    if (weights->heard)
+        weights->heard(weights->heard_context, elements);
+}
+
 static enum lay_status read_once(struct lay_weights *weights, const char *name,
                                  const struct lay_tensor *tensor, struct lay_err *err)
 {
     bool there;
     struct reading reading = {.tensor = tensor};
     const size_t at = reading_position(weights, name, &there);
-    if (there)
+    if (there || weights->packed)
         return LAY_OK;
     if (tensor->maker)
         tensor->maker->make(tensor->maker->context, tensor);
@@ -148,8 +156,7 @@ static enum lay_status read_once(struct lay_weights *weights, const char *name,
             (weights->n_readings - at) * sizeof *weights->readings);
     weights->readings[at] = reading;
     weights->n_readings++;
-    if (weights->heard)
-        weights->heard(weights->heard_context, tensor->count);
+    lay_weights_heard(weights, tensor->count);
     return LAY_OK;
 }
 
@@ -243,8 +250,39 @@ enum lay_status lay_weights_vector(struct lay_weights *weights, const char *name
     return LAY_OK;
 }
 
+enum lay_status lay_weights_identity(const struct lay_weights *weights, struct lay_str *text,
+                                     struct lay_err *err)
+{
+    for (size_t i = 0; i < weights->n_sources; i++) {
+        const struct source *source = &weights->sources[i];
+        lay_str_printf(text, "source \"%s\" \"%s\" \"%s\"\n", source->prefix,
+                       source->from ? source->from : "", source->to ? source->to : "");
+        LAY_TRY(lay_checkpoint_identity(source->checkpoint, text, err));
+    }
+    return lay_str_check(text, err);
+}
+
+void lay_weights_use(struct lay_weights *weights, const struct lay_packed *packed,
+                     struct lay_packed_writer *writer)
+{
+    weights->packed = packed;
+    weights->writer = writer;
+}
+
+const struct lay_packed *lay_weights_packed(const struct lay_weights *weights)
+{
+    return weights->packed;
+}
+
+struct lay_packed_writer *lay_weights_writer(const struct lay_weights *weights)
+{
+    return weights->writer;
+}
+
 struct lay_hash lay_weights_fingerprint(const struct lay_weights *weights)
 {
+    if (weights->packed)
+        return lay_packed_fingerprint(weights->packed);
     for (size_t i = 0; i < weights->n_readings; i++)
         lay_tensor_digest_add(weights->digest, weights->readings[i].name, weights->readings[i].tensor,
                               weights->readings[i].hash);

@@ -8,6 +8,7 @@
 #define LAY_STORE_WEIGHTS_H
 
 #include "engine/store/checkpoint.h"
+#include "engine/store/packed.h"
 
 #define LAY_WEIGHTS_MAX_SOURCES 16
 
@@ -40,6 +41,20 @@ enum lay_status lay_weights_vector(struct lay_weights *weights, const char *name
  */
 void lay_weights_listen(struct lay_weights *weights, void (*heard)(void *context, size_t elements),
                         void *context);
+
+/* Everything its sources are told by (lay_checkpoint_identity), with their prefixes. */
+enum lay_status lay_weights_identity(const struct lay_weights *weights, struct lay_str *text,
+                                     struct lay_err *err);
+
+/* Packed copies of what is got from here: one to read layers from, or one to be written while they are
+ * packed; borrowed, NULL for none. While there is one to read, tensors are taken as already checked when it
+ * was written: lay_weights_get reads no data, and the fingerprint is the stored one. */
+void lay_weights_use(struct lay_weights *weights, const struct lay_packed *packed,
+                     struct lay_packed_writer *writer);
+const struct lay_packed *lay_weights_packed(const struct lay_weights *weights);
+struct lay_packed_writer *lay_weights_writer(const struct lay_weights *weights);
+/* For a layer that was taken from the packed copy: tells the listener. */
+void lay_weights_heard(struct lay_weights *weights, size_t elements);
 
 /* XXH3-128 over (name as looked up, dtype, shape, XXH3-128 of the data) of every tensor got so far, in order
  * of name. */

@@ -183,6 +183,8 @@ static enum lay_status load(struct lay_run_system *run, struct lay_progress *pro
 {
     const double start = lay_progress_clock();
     LAY_TRY(lay_system_load(run->system, lay_progress_load, progress, err));
+    if (!progress->quiet)
+        fputs(lay_system_notes(run->system), stderr);
     timing->load_seconds = lay_progress_clock() - start;
     lay_timing_sample(timing);
     return LAY_OK;

@@ -119,6 +119,12 @@ bool lay_system_is_invariant(const struct lay_system *system, struct lay_str *re
     return fake.invariant;
 }
 
+const char *lay_system_notes(const struct lay_system *system)
+{
+    (void)system;
+    return "";
+}
+
 const struct lay_generate_stats *lay_system_stats(const struct lay_system *system)
 {
     return &system->stats;
