@@ -40,41 +40,44 @@ LAY_CLONES static void widen(const uint16_t *restrict half, float *restrict wide
         wide[i] = lay_bf16_to_f32(half[i]);
 }
 
-/* The keys first … min(first + LAY_CHUNK_KEYS, end) − 1, as stored. */
-static void load_chunk(const struct task *task, int64_t first, int64_t end, struct lay_attention_chunk *chunk)
+/* The blocks of the keys first … min(first + LAY_CHUNK_KEYS, end) − 1. */
+static void find_pages(const struct task *task, int64_t first, int64_t end, struct lay_attention_pages *pages)
 {
     const struct call *call = task->call;
-    const struct lay_kv_seq *kv = task->span->kv;
-    const size_t size = lay_dtype_size(call->pool->shape.dtype);
-    chunk->first = first;
-    chunk->n = end - first < LAY_CHUNK_KEYS ? end - first : LAY_CHUNK_KEYS;
-    chunk->key_step = LAY_KV_PAGE_TOKENS;
-    chunk->half = call->pool->shape.dtype == LAY_BF16;
-    for (int64_t j = 0; j < chunk->n; j++) {
-        const int32_t page = kv->pages[(first + j) / LAY_KV_PAGE_TOKENS];
-        const size_t slot = (size_t)(j % LAY_KV_PAGE_TOKENS);
-        const char *keys = lay_kv_block(call->pool, page, call->layer, 0, task->kv_head);
-        const char *values = lay_kv_block(call->pool, page, call->layer, 1, task->kv_head);
-        chunk->key[j] = keys + slot * size;
-        chunk->value[j] = values + slot * (size_t)call->head_dim * size;
+    const int32_t *page = task->span->kv->pages + first / LAY_KV_PAGE_TOKENS;
+    const int64_t left = lay_kv_pages_for(end - first);
+    pages->first = first;
+    pages->n = end - first < LAY_CHUNK_KEYS ? end - first : LAY_CHUNK_KEYS;
+    pages->half = call->pool->shape.dtype == LAY_BF16;
+    for (int64_t i = 0; i < LAY_CHUNK_PAGES && i < left; i++) {
+        const int64_t next = i + LAY_CHUNK_PAGES < left ? i + LAY_CHUNK_PAGES : i;
+        pages->key[i] = lay_kv_block(call->pool, page[i], call->layer, 0, task->kv_head);
+        pages->value[i] = lay_kv_block(call->pool, page[i], call->layer, 1, task->kv_head);
+        pages->next[i] = lay_kv_block(call->pool, page[next], call->layer, 0, task->kv_head);
     }
 }
 
-static void widen_chunk(int64_t head_dim, struct lay_attention_chunk *chunk, struct widened *room)
+/* Pages as single keys and values in f32; `room` holds them where they are stored in bf16. */
+static void widen_pages(const struct lay_attention_pages *pages, int64_t head_dim,
+                        struct lay_attention_chunk *chunk, struct widened *room)
 {
-    if (!chunk->half)
-        return;
-    const int64_t page = LAY_KV_PAGE_TOKENS * head_dim;
-    for (int64_t j = 0; j < chunk->n; j++) {
-        const int64_t slot = j % LAY_KV_PAGE_TOKENS, at = (j - slot) * head_dim;
-        if (slot == 0) {
-            widen(chunk->key[j], room->keys + at, page);
-            widen(chunk->value[j], room->values + at, page);
+    const int64_t block = LAY_KV_PAGE_TOKENS * head_dim;
+    chunk->first = pages->first;
+    chunk->n = pages->n;
+    chunk->key_step = LAY_KV_PAGE_TOKENS;
+    for (int64_t i = 0; i * LAY_KV_PAGE_TOKENS < pages->n; i++) {
+        const float *keys = pages->key[i], *values = pages->value[i];
+        if (pages->half) {
+            widen(pages->key[i], room->keys + i * block, block);
+            widen(pages->value[i], room->values + i * block, block);
+            keys = room->keys + i * block;
+            values = room->values + i * block;
         }
-        chunk->key[j] = room->keys + at + slot;
-        chunk->value[j] = room->values + at + slot * head_dim;
+        for (int64_t slot = 0; slot < LAY_KV_PAGE_TOKENS; slot++) {
+            chunk->key[i * LAY_KV_PAGE_TOKENS + slot] = keys + slot;
+            chunk->value[i * LAY_KV_PAGE_TOKENS + slot] = values + slot * head_dim;
+        }
     }
-    chunk->half = false;
 }
 
 static const float *query_at(const struct task *task, int64_t index)
@@ -136,14 +139,15 @@ static void attend_tile(struct lay_attention_tile *tile, struct lay_attention_ch
 static void attend_in_tiles(const struct task *task, int64_t low, int64_t end, const float *gate)
 {
     struct lay_attention_tile tiles[TILES];
+    struct lay_attention_pages pages;
     struct lay_attention_chunk chunk;
     struct widened room;
     const int64_t n_tiles = (task->n + LAY_LANES - 1) / LAY_LANES;
     for (int64_t t = 0; t < n_tiles; t++)
         start_tile(task, task->begin + t * LAY_LANES, &tiles[t]);
     for (int64_t first = low / LAY_CHUNK_KEYS * LAY_CHUNK_KEYS; first < end; first += LAY_CHUNK_KEYS) {
-        load_chunk(task, first, end, &chunk);
-        widen_chunk(task->call->head_dim, &chunk, &room);
+        find_pages(task, first, end, &pages);
+        widen_pages(&pages, task->call->head_dim, &chunk, &room);
         for (int64_t t = 0; t < n_tiles; t++)
             attend_tile(&tiles[t], &chunk);
     }
@@ -163,7 +167,7 @@ static int64_t alike(const struct lay_attention_row *rows, int64_t n)
 static void attend_in_rows(const struct task *task, int64_t low, int64_t end, const float *gate)
 {
     struct lay_attention_row rows[TILE_FROM];
-    struct lay_attention_chunk chunk;
+    struct lay_attention_pages pages;
     for (int64_t i = 0; i < task->n; i++) {
         const float *query = query_at(task, task->begin + i);
         rows[i].head_dim = task->call->head_dim;
@@ -174,11 +178,11 @@ static void attend_in_rows(const struct task *task, int64_t low, int64_t end, co
         lay_attention_row_start(&rows[i]);
     }
     for (int64_t first = low / LAY_CHUNK_KEYS * LAY_CHUNK_KEYS; first < end; first += LAY_CHUNK_KEYS) {
-        load_chunk(task, first, end, &chunk);
+        find_pages(task, first, end, &pages);
         for (int64_t i = 0, n; i < task->n; i += n) {
             n = alike(rows + i, task->n - i);
-            if (rows[i].low < first + chunk.n && rows[i].high > first)
-                lay_attention_rows_chunk(rows + i, n, &chunk);
+            if (rows[i].low < first + pages.n && rows[i].high > first)
+                lay_attention_rows_chunk(rows + i, n, &pages);
         }
     }
     for (int64_t i = 0; i < task->n; i++)

@@ -13,12 +13,20 @@
 
 #define LAY_CHUNK_KEYS 64 /* a multiple of LAY_KV_PAGE_TOKENS and LAY_LANES */
 
-/* Keys and values of one head at positions first … first + n − 1. Element d of key j is key[j][d · key_step];
- * value[j] is contiguous. f32, or bf16 if `half`. */
+/* f32 keys and values of one head at positions first … first + n − 1. Element d of key j is key[j][d ·
+ * key_step]; value[j] is contiguous. */
 struct lay_attention_chunk {
     int64_t first, n, key_step;
+    const float *key[LAY_CHUNK_KEYS], *value[LAY_CHUNK_KEYS];
+};
+
+/* The same as blocks of pages (kv.h), f32, or bf16 if `half`. `next` are the blocks of keys that will be
+ * wanted after these; the block itself where there are none. */
+#define LAY_CHUNK_PAGES (LAY_CHUNK_KEYS / LAY_KV_PAGE_TOKENS)
+struct lay_attention_pages {
+    int64_t first, n;
     bool half;
-    const void *key[LAY_CHUNK_KEYS], *value[LAY_CHUNK_KEYS];
+    const void *key[LAY_CHUNK_PAGES], *value[LAY_CHUNK_PAGES], *next[LAY_CHUNK_PAGES];
 };
 
 /* Sixteen queries, one per lane; a query sees the keys low … high − 1, both ascending with the lane. */
@@ -34,7 +42,7 @@ struct lay_attention_tile {
 
 /* head_dim, low, high, query and out are the caller's to fill before. */
 void lay_attention_tile_start(struct lay_attention_tile *tile);
-/* f32 only. bias NULL, or bias[j − lane] is added to the score of key first + j. */
+/* bias NULL, or bias[j − lane] is added to the score of key first + j. */
 void lay_attention_tile_chunk(struct lay_attention_tile *tile, const struct lay_attention_chunk *chunk,
                               const float *bias);
 /* gate NULL: writes the result to out, else out += gate · result. */
@@ -51,10 +59,9 @@ struct lay_attention_row {
 };
 
 void lay_attention_row_start(struct lay_attention_row *row);
-/* n queries that see the same keys. Keys are pages: key_step is LAY_KV_PAGE_TOKENS, key[j + 1] stands behind
- * key[j]. */
+/* n queries that see the same keys. */
 void lay_attention_rows_chunk(struct lay_attention_row *rows, int64_t n,
-                              const struct lay_attention_chunk *chunk);
+                              const struct lay_attention_pages *pages);
 void lay_attention_row_finish(const struct lay_attention_row *row, const float *gate);
 
 #endif

@@ -20,9 +20,18 @@ LAY_INLINE float load_one(const void *x, int64_t at, bool half)
     return half ? lay_bf16_to_f32(((const uint16_t *)x)[at]) : ((const float *)x)[at];
 }
 
+/* Pages lie anywhere, so the processor cannot guess them: while keys are read, the values at the same places
+ * are fetched, and while values are read, the next keys. */
+LAY_INLINE void fetch(const void *block, int64_t at, bool half)
+{
+    if (!half || at % (2 * LAY_LANES) == 0) /* once a cache line */
+        __builtin_prefetch((const char *)block + at * (half ? 2 : 4));
+}
+
 /* The scores of n pages for q queries; n, q and half are constants after inlining, as everywhere below. */
-LAY_INLINE void score_pages(const struct lay_attention_row *rows, int q, const void *const *key, bool half,
-                            int n, float (*scores)[LAY_CHUNK_KEYS], int64_t first)
+LAY_INLINE void score_pages(const struct lay_attention_row *rows, int q, const void *const *key,
+                            const void *const *value, bool half, int n, float (*scores)[LAY_CHUNK_KEYS],
+                            int64_t first)
 {
     lay_vec s[TOGETHER][BLOCKS];
     for (int k = 0; k < q; k++)
@@ -30,8 +39,10 @@ LAY_INLINE void score_pages(const struct lay_attention_row *rows, int q, const v
             s[k][i] = lay_vec_set(0.0f);
     for (int64_t d = 0; d < rows->head_dim; d++) {
         lay_vec keys[BLOCKS];
-        for (int i = 0; i < n; i++)
-            keys[i] = load(key[first + i * LAY_LANES], d * LAY_LANES, half);
+        for (int i = 0; i < n; i++) {
+            keys[i] = load(key[i], d * LAY_LANES, half);
+            fetch(value[i], d * LAY_LANES, half);
+        }
 #pragma GCC unroll 4
         for (int k = 0; k < q; k++)
 #pragma GCC unroll 4
@@ -45,26 +56,48 @@ LAY_INLINE void score_pages(const struct lay_attention_row *rows, int q, const v
 
 /* result[d … d + n · LAY_LANES) = factor · result + Σ_j p[j] · value[j] over the keys begin … end − 1. */
 LAY_INLINE void sum_values(struct lay_attention_row *rows, int q, float (*p)[LAY_CHUNK_KEYS],
-                           const float *factor, const struct lay_attention_chunk *chunk, bool half, int64_t d,
+                           const float *factor, const struct lay_attention_pages *pages, bool half, int64_t d,
                            int64_t begin, int64_t end, int n)
 {
+    const int64_t head_dim = rows->head_dim;
     lay_vec o[TOGETHER][BLOCKS];
     for (int k = 0; k < q; k++)
         for (int i = 0; i < n; i++)
             o[k][i] = factor[k] * lay_vec_load(rows[k].result + d + i * LAY_LANES);
-    for (int64_t j = begin; j < end; j++) {
-        lay_vec values[BLOCKS];
-        for (int i = 0; i < n; i++)
-            values[i] = load(chunk->value[j], d + i * LAY_LANES, half);
+    for (int64_t page = begin / LAY_KV_PAGE_TOKENS; page * LAY_KV_PAGE_TOKENS < end; page++) {
+        const int64_t first = page * LAY_KV_PAGE_TOKENS;
+        const int64_t low = begin > first ? begin : first;
+        const int64_t high = end < first + LAY_KV_PAGE_TOKENS ? end : first + LAY_KV_PAGE_TOKENS;
+        const void *block = pages->value[page], *next = pages->next[page];
+        int64_t at = (low - first) * head_dim + d;
+        for (int64_t j = low; j < high; j++, at += head_dim) {
+            lay_vec values[BLOCKS];
+            for (int i = 0; i < n; i++) {
+                values[i] = load(block, at + i * LAY_LANES, half);
+                fetch(next, at + i * LAY_LANES, half);
+            }
 #pragma GCC unroll 4
-        for (int k = 0; k < q; k++)
+            for (int k = 0; k < q; k++)
 #pragma GCC unroll 4
-            for (int i = 0; i < n; i++)
-                o[k][i] += p[k][j] * values[i];
+                for (int i = 0; i < n; i++)
+                    o[k][i] += p[k][j] * values[i];
+        }
     }
     for (int k = 0; k < q; k++)
         for (int i = 0; i < n; i++)
             lay_vec_store(rows[k].result + d + i * LAY_LANES, o[k][i]);
+}
+
+/* The same for one d. */
+LAY_INLINE void sum_value(struct lay_attention_row *row, const float *p, float factor,
+                          const struct lay_attention_pages *pages, bool half, int64_t d, int64_t begin,
+                          int64_t end)
+{
+    float o = factor * row->result[d];
+    for (int64_t j = begin; j < end; j++)
+        o += p[j] *
+             load_one(pages->value[j / LAY_KV_PAGE_TOKENS], j % LAY_KV_PAGE_TOKENS * row->head_dim + d, half);
+    row->result[d] = o;
 }
 
 /* Turns scores into exp(score − max) and returns what earlier results must be multiplied by. */
@@ -88,42 +121,40 @@ LAY_INLINE float exponentiate(struct lay_attention_row *row, float *scores, int6
     return factor[0];
 }
 
-LAY_INLINE void attend(struct lay_attention_row *rows, int q, const struct lay_attention_chunk *chunk,
+LAY_INLINE void attend(struct lay_attention_row *rows, int q, const struct lay_attention_pages *pages,
                        bool half)
 {
     float scores[TOGETHER][LAY_CHUNK_KEYS], factor[TOGETHER];
-    const int64_t begin = rows->low > chunk->first ? rows->low - chunk->first : 0;
-    const int64_t end = rows->high - chunk->first < chunk->n ? rows->high - chunk->first : chunk->n;
-    const int64_t n_blocks = (chunk->n + LAY_LANES - 1) / LAY_LANES, head_dim = rows->head_dim;
+    const int64_t begin = rows->low > pages->first ? rows->low - pages->first : 0;
+    const int64_t end = rows->high - pages->first < pages->n ? rows->high - pages->first : pages->n;
+    const int64_t n_pages = (pages->n + LAY_LANES - 1) / LAY_LANES, head_dim = rows->head_dim;
     int64_t i = 0;
-    for (; i + BLOCKS <= n_blocks; i += BLOCKS)
-        score_pages(rows, q, chunk->key, half, BLOCKS, scores, i * LAY_LANES);
-    for (; i < n_blocks; i++)
-        score_pages(rows, q, chunk->key, half, 1, scores, i * LAY_LANES);
+    for (; i + BLOCKS <= n_pages; i += BLOCKS)
+        score_pages(rows, q, pages->key + i, pages->value + i, half, BLOCKS, scores, i * LAY_LANES);
+    for (; i < n_pages; i++)
+        score_pages(rows, q, pages->key + i, pages->value + i, half, 1, scores, i * LAY_LANES);
     for (int k = 0; k < q; k++) {
-        for (int64_t j = 0; j < n_blocks * LAY_LANES; j++)
+        for (int64_t j = 0; j < n_pages * LAY_LANES; j++)
             scores[k][j] = j < begin || j >= end ? -INFINITY : scores[k][j];
-        factor[k] = exponentiate(&rows[k], scores[k], n_blocks);
+        factor[k] = exponentiate(&rows[k], scores[k], n_pages);
     }
     int64_t d = 0;
     for (; d + BLOCKS * LAY_LANES <= head_dim; d += BLOCKS * LAY_LANES)
-        sum_values(rows, q, scores, factor, chunk, half, d, begin, end, BLOCKS);
+        sum_values(rows, q, scores, factor, pages, half, d, begin, end, BLOCKS);
     for (; d + LAY_LANES <= head_dim; d += LAY_LANES)
-        sum_values(rows, q, scores, factor, chunk, half, d, begin, end, 1);
+        sum_values(rows, q, scores, factor, pages, half, d, begin, end, 1);
     for (int k = 0; k < q; k++)
-        for (int64_t e = d; e < head_dim; e++) {
-            float o = factor[k] * rows[k].result[e];
-            for (int64_t j = begin; j < end; j++)
-                o += scores[k][j] * load_one(chunk->value[j], e, half);
-            rows[k].result[e] = o;
-        }
+        for (int64_t e = d; e < head_dim; e++)
+            sum_value(&rows[k], scores[k], factor[k], pages, half, e, begin, end);
 }
+
+_Static_assert(LAY_KV_PAGE_TOKENS == LAY_LANES, "one vector holds a page's keys");
 
 /* One function per number of queries and type, so that the loops have constant bounds. */
 #define KERNEL(name, q, half)                                                                                \
-    LAY_CLONES static void name(struct lay_attention_row *rows, const struct lay_attention_chunk *chunk)     \
+    LAY_CLONES static void name(struct lay_attention_row *rows, const struct lay_attention_pages *pages)     \
     {                                                                                                        \
-        attend(rows, q, chunk, half);                                                                        \
+        attend(rows, q, pages, half);                                                                        \
     }
 KERNEL(attend_one, 1, false)
 KERNEL(attend_several, TOGETHER, false)
@@ -131,13 +162,13 @@ KERNEL(attend_one_half, 1, true)
 KERNEL(attend_several_half, TOGETHER, true)
 
 void lay_attention_rows_chunk(struct lay_attention_row *rows, int64_t n,
-                              const struct lay_attention_chunk *chunk)
+                              const struct lay_attention_pages *pages)
 {
     int64_t i = 0;
     for (; i + TOGETHER <= n; i += TOGETHER)
-        (chunk->half ? attend_several_half : attend_several)(rows + i, chunk);
+        (pages->half ? attend_several_half : attend_several)(rows + i, pages);
     for (; i < n; i++)
-        (chunk->half ? attend_one_half : attend_one)(rows + i, chunk);
+        (pages->half ? attend_one_half : attend_one)(rows + i, pages);
 }
 
 LAY_CLONES void lay_attention_row_finish(const struct lay_attention_row *row, const float *gate)

@@ -11,8 +11,8 @@ void lay_attention_tile_start(struct lay_attention_tile *tile)
 }
 
 /* scores[j][lane] of `n` keys, n a constant after inlining. */
-LAY_INLINE void score_keys(const struct lay_attention_tile *tile, const void *const *key, int64_t step, int n,
-                           float (*scores)[LAY_LANES])
+LAY_INLINE void score_keys(const struct lay_attention_tile *tile, const float *const *key, int64_t step,
+                           int n, float (*scores)[LAY_LANES])
 {
     lay_vec s[KEYS];
     for (int j = 0; j < n; j++)
@@ -21,7 +21,7 @@ LAY_INLINE void score_keys(const struct lay_attention_tile *tile, const void *co
         const lay_vec q = lay_vec_load(tile->query[d]);
 #pragma GCC unroll 8
         for (int j = 0; j < n; j++)
-            s[j] += q * ((const float *)key[j])[d * step];
+            s[j] += q * key[j][d * step];
     }
     for (int j = 0; j < n; j++)
         lay_vec_store(scores[j], s[j]);
@@ -56,7 +56,7 @@ LAY_INLINE void sum_values(float (*result)[LAY_LANES], const float (*p)[LAY_LANE
         o[i] = factor * lay_vec_load(result[d + i]);
     for (int64_t j = 0; j < chunk->n; j++) {
         const lay_vec w = lay_vec_load(p[j]);
-        const float *value = (const float *)chunk->value[j] + d;
+        const float *value = chunk->value[j] + d;
 #pragma GCC unroll 8
         for (int i = 0; i < n; i++)
             o[i] += w * value[i];

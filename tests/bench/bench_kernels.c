@@ -121,6 +121,8 @@ int main(void)
         attention("1.1B decode 32 x 200", dtype, 32, 4, 64, 32, 1, 200);
         attention("1.1B decode 1 x 1000", dtype, 32, 4, 64, 1, 1, 1000);
         attention("7B decode 32 x 200", dtype, 32, 32, 128, 32, 1, 200);
+        attention("7B decode 1 x 200", dtype, 32, 32, 128, 1, 1, 200);
+        attention("1.1B decode 1 x 200", dtype, 32, 4, 64, 1, 1, 200);
         attention("1.1B prefill 128", dtype, 32, 4, 64, 1, 128, 128);
         attention("1.1B prefill 512", dtype, 32, 4, 64, 1, 512, 512);
         attention("7B prefill 512", dtype, 32, 32, 128, 1, 512, 512);
