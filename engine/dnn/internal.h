@@ -99,6 +99,15 @@ enum lay_status lay_product_kernel(struct lay_dnn *dnn, dnnl_data_type_t type, i
                                    int64_t out, const struct lay_dnn_desc *weights,
                                    char kernel[LAY_KERNEL_NAME], struct lay_err *err);
 
+/* Rows of one product at most: bounds the number of prepared products and the scratch. More rows are cut into
+ * blocks of this many, about equal so that none is slow for being small. */
+#define LAY_DNN_ROWS_MAX 512
+static inline int64_t lay_block_rows(int64_t rows)
+{
+    const int64_t blocks = (rows + LAY_DNN_ROWS_MAX - 1) / LAY_DNN_ROWS_MAX;
+    return blocks <= 1 ? rows : ((rows + blocks - 1) / blocks + 31) / 32 * 32;
+}
+
 /* Inputs and outputs of part p of a layer in whole form, outputs of panel p. */
 static inline int64_t lay_part_in(const struct lay_linear *l, int64_t p)
 {

@@ -4,8 +4,6 @@
 #include <omp.h>
 #include <string.h>
 
-#define BLOCK_ROWS 512
-
 /* What one thread needs for itself. */
 struct worker {
     dnnl_stream_t stream;
@@ -159,9 +157,9 @@ static enum lay_status run_block(struct call *call, struct lay_err *err)
 enum lay_status lay_linear_run_panels(const struct lay_linear *l, const float *x, float *y, int64_t rows,
                                       bool accumulate, struct lay_err *err)
 {
-    for (int64_t r = 0; r < rows; r += BLOCK_ROWS) {
+    for (int64_t r = 0; r < rows; r += LAY_DNN_ROWS_MAX) {
         struct call call = {.l = l, .x = x + r * l->in, .y = y + r * l->out, .accumulate = accumulate};
-        call.rows = rows - r < BLOCK_ROWS ? rows - r : BLOCK_ROWS;
+        call.rows = rows - r < LAY_DNN_ROWS_MAX ? rows - r : LAY_DNN_ROWS_MAX;
         LAY_TRY(run_block(&call, err));
     }
     return LAY_OK;

@@ -8,16 +8,15 @@
 
 #include <omp.h>
 
-/* Rows of one product at most: its integers stay in the cache until they are scaled. */
-#define BLOCK_ROWS 64
+#define GRANULE 64        /* outputs a thread's share is a multiple of */
+#define SERIAL_BELOW 8192 /* elements that are not worth waking threads for */
 
-/* y = (y +) step · scale · (sum − shift) + bias, elements first … first + n − 1 of a row. */
-LAY_CLONES static void scale_row(const struct lay_linear *l, const int32_t *restrict sum, float step,
-                                 float *restrict y, bool accumulate)
+/* y = (y +) step · scale · (sum − shift) + bias for n outputs from `first` on of a row. */
+LAY_CLONES static void scale_row(const struct lay_linear *l, int64_t first, int64_t n,
+                                 const int32_t *restrict sum, float step, float *restrict y, bool accumulate)
 {
-    const int32_t *restrict shift = l->sums;
-    const float *restrict scales = l->scales;
-    const int64_t n = l->out;
+    const int32_t *restrict shift = l->sums + first;
+    const float *restrict scales = l->scales + first;
     if (accumulate)
         for (int64_t i = 0; i < n; i++)
             y[i] += (float)(sum[i] - shift[i]) * (step * scales[i]);
@@ -26,7 +25,7 @@ LAY_CLONES static void scale_row(const struct lay_linear *l, const int32_t *rest
             y[i] = (float)(sum[i] - shift[i]) * (step * scales[i]);
     if (l->bias)
         for (int64_t i = 0; i < n; i++)
-            y[i] += l->bias[i];
+            y[i] += l->bias[first + i];
 }
 
 static enum lay_status run_block(const struct lay_linear *l, const uint8_t *x, const float *steps, float *y,
@@ -46,9 +45,16 @@ static enum lay_status run_block(const struct lay_linear *l, const uint8_t *x, c
     LAY_TRY(lay_dnn_check(lay_product_run(product, dnn->engine, dnn->stream, x, l->packed, NULL,
                                           dnn->result.data, dnn->pad.data),
                           "a product", err));
-#pragma omp parallel for schedule(static) if (rows > 1) /* every row by itself */
-    for (int64_t r = 0; r < rows; r++)
-        scale_row(l, sums + r * l->out, steps[r], y + r * l->out, accumulate);
+    /* Every output by itself. By columns, as oneDNN shares them out: each thread finds its own sums in its
+     * cache. */
+    const int64_t share = (l->out + omp_get_max_threads() - 1) / omp_get_max_threads();
+    const int64_t width = (share + GRANULE - 1) / GRANULE * GRANULE;
+#pragma omp parallel for schedule(static) if (rows * l->out > SERIAL_BELOW)
+    for (int64_t first = 0; first < l->out; first += width) {
+        const int64_t n = l->out - first < width ? l->out - first : width;
+        for (int64_t r = 0; r < rows; r++)
+            scale_row(l, first, n, sums + r * l->out + first, steps[r], y + r * l->out + first, accumulate);
+    }
     return LAY_OK;
 }
 
@@ -56,7 +62,7 @@ enum lay_status lay_linear_run_quantised(const struct lay_linear *l, const float
                                          bool accumulate, struct lay_err *err)
 {
     struct lay_dnn *dnn = l->dnn;
-    const int64_t block = rows < BLOCK_ROWS ? rows : BLOCK_ROWS;
+    const int64_t block = lay_block_rows(rows);
     LAY_TRY(lay_scratch_reserve(&dnn->rows, (size_t)(rows * l->in), "input rows", err));
     LAY_TRY(lay_scratch_reserve(&dnn->steps, (size_t)rows * sizeof(float), "input rows", err));
     LAY_TRY(lay_scratch_reserve(&dnn->result, (size_t)(block * l->out) * sizeof(int32_t), "a product", err));

@@ -4,9 +4,6 @@
 #include <omp.h>
 #include <string.h>
 
-#define BLOCK_ROWS                                                                                           \
-    512 /* rows of one product at most: bounds the number of prepared products and the scratch */
-
 static int64_t padded(const struct lay_linear *l, int64_t rows)
 {
     return rows < l->rows_min ? l->rows_min : rows;
@@ -98,8 +95,7 @@ static enum lay_status run_block(const struct lay_linear *l, const float *x, flo
 enum lay_status lay_linear_run_whole(const struct lay_linear *l, const float *x, float *y, int64_t rows,
                                      bool accumulate, struct lay_err *err)
 {
-    const int64_t blocks = (rows + BLOCK_ROWS - 1) / BLOCK_ROWS;
-    const int64_t step = blocks == 1 ? rows : ((rows + blocks - 1) / blocks + 31) / 32 * 32;
+    const int64_t step = lay_block_rows(rows);
     for (int64_t r = 0; r < rows; r += step)
         LAY_TRY(
             run_block(l, x + r * l->in, y + r * l->out, rows - r < step ? rows - r : step, accumulate, err));
