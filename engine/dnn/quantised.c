@@ -8,15 +8,15 @@
 
 #include <omp.h>
 
-#define GRANULE 64        /* outputs a thread's share is a multiple of */
 #define SERIAL_BELOW 8192 /* elements that are not worth waking threads for */
 
-/* y = (y +) step · scale · (sum − shift) + bias for n outputs from `first` on of a row. */
-LAY_CLONES static void scale_row(const struct lay_linear *l, int64_t first, int64_t n,
-                                 const int32_t *restrict sum, float step, float *restrict y, bool accumulate)
+/* y = (y +) step · scale · (sum − shift) + bias for the outputs of one row. */
+LAY_CLONES static void scale_row(const struct lay_linear *l, const int32_t *restrict sum, float step,
+                                 float *restrict y, bool accumulate)
 {
-    const int32_t *restrict shift = l->sums + first;
-    const float *restrict scales = l->scales + first;
+    const int32_t *restrict shift = l->sums;
+    const float *restrict scales = l->scales;
+    const int64_t n = l->out;
     if (accumulate)
         for (int64_t i = 0; i < n; i++)
             y[i] += (float)(sum[i] - shift[i]) * (step * scales[i]);
@@ -25,7 +25,7 @@ LAY_CLONES static void scale_row(const struct lay_linear *l, int64_t first, int6
             y[i] = (float)(sum[i] - shift[i]) * (step * scales[i]);
     if (l->bias)
         for (int64_t i = 0; i < n; i++)
-            y[i] += l->bias[first + i];
+            y[i] += l->bias[i];
 }
 
 static enum lay_status run_block(const struct lay_linear *l, const uint8_t *x, const float *steps, float *y,
@@ -45,16 +45,9 @@ static enum lay_status run_block(const struct lay_linear *l, const uint8_t *x, c
     LAY_TRY(lay_dnn_check(lay_product_run(product, dnn->engine, dnn->stream, x, l->packed, NULL,
                                           dnn->result.data, dnn->pad.data),
                           "a product", err));
-    /* Every output by itself. By columns, as oneDNN shares them out: each thread finds its own sums in its
-     * cache. */
-    const int64_t share = (l->out + omp_get_max_threads() - 1) / omp_get_max_threads();
-    const int64_t width = (share + GRANULE - 1) / GRANULE * GRANULE;
-#pragma omp parallel for schedule(static) if (rows * l->out > SERIAL_BELOW)
-    for (int64_t first = 0; first < l->out; first += width) {
-        const int64_t n = l->out - first < width ? l->out - first : width;
-        for (int64_t r = 0; r < rows; r++)
-            scale_row(l, first, n, sums + r * l->out + first, steps[r], y + r * l->out + first, accumulate);
-    }
+#pragma omp parallel for schedule(static) if (rows * l->out > SERIAL_BELOW) /* every row by itself */
+    for (int64_t r = 0; r < rows; r++)
+        scale_row(l, sums + r * l->out, steps[r], y + r * l->out, accumulate);
     return LAY_OK;
 }
 

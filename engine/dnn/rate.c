@@ -49,23 +49,20 @@ static void fill(enum lay_dtype dtype, char *memory, size_t bytes)
         memcpy(memory + at, pattern, bytes - at < step ? bytes - at : step);
 }
 
-/* A quarter more than the last-level cache, as far as there is memory. */
-static size_t pool_bytes(void)
+/* Twice the last-level cache stands between two uses of the same weights, as far as there is memory. */
+static size_t pool_bytes(size_t weights)
 {
     const long cache = sysconf(_SC_LEVEL3_CACHE_SIZE);
-    size_t bytes = cache > 0 ? (size_t)cache / 4 * 5 : POOL_MIN;
+    size_t bytes = cache > 0 ? 2 * (size_t)cache : POOL_MIN;
     const size_t free_bytes = lay_memory_available() / 4;
     bytes = bytes > POOL_MAX ? POOL_MAX : bytes;
     bytes = bytes > free_bytes ? free_bytes : bytes;
-    return bytes < POOL_MIN ? POOL_MIN : bytes;
+    return (bytes < POOL_MIN ? POOL_MIN : bytes) + weights;
 }
 
-static enum lay_status grow_pool(struct lay_rates *rates, size_t bytes, struct lay_err *err)
+static enum lay_status grow_pool(struct lay_rates *rates, size_t weights, struct lay_err *err)
 {
-    if (rates->pool.bytes == 0) {
-        const size_t usual = pool_bytes();
-        bytes = bytes > usual ? bytes : usual;
-    }
+    const size_t bytes = pool_bytes(weights);
     if (bytes <= rates->pool.bytes)
         return LAY_OK;
     LAY_TRY(lay_scratch_reserve(&rates->pool, bytes, "measuring rates", err));
@@ -254,7 +251,7 @@ static double copy_once(char *dst, const char *src, size_t bytes)
 
 enum lay_status lay_rates_memory(struct lay_rates *rates, double *read, double *copy, struct lay_err *err)
 {
-    LAY_TRY(grow_pool(rates, pool_bytes(), err));
+    LAY_TRY(grow_pool(rates, 0, err));
     char *data = rates->pool.data;
     const size_t bytes = rates->pool.bytes, half = bytes / 2;
     *read = *copy = 0;
