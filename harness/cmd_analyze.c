@@ -14,8 +14,9 @@ static const struct lay_usage usage = {
         "Runs parallel sentences through systems and leaves the figures of the LayAlign paper in DIR: "
         "pictures\n"
         "(analysis.html, SVG), tables (CSV) and everything in analysis.json; with several systems in\n"
-        "DIR/<system>/, and pictures of all in DIR. Nothing is generated. Figures that do not exist for a\n"
-        "system, such as fusion weights without an aligner, are left out.",
+        "DIR/<system>/, and a page of all in DIR. Nothing is generated. Figures that do not exist for a "
+        "system,\n"
+        "such as fusion weights without an aligner, are left out.",
     .examples =
         "  layeval analyze --system layalign.json --data datasets --task mgsm --out figures\n"
         "  layeval analyze --system a.json --system b.json --flores flores200_dataset --lang bn,sw,th "

@@ -11,6 +11,7 @@
 /* One system on its way. */
 struct subject {
     struct lay_system *system;
+    char *name;
     char *dir; /* where its files go */
     struct lay_rundir *lock;
     struct lay_analysis *analysis;
@@ -22,6 +23,7 @@ struct analyses {
     struct lay_analysis_language languages[LAY_PARALLEL_LANGUAGES_MAX];
     struct subject *subjects;
     size_t count;
+    struct lay_rundir *above; /* of several systems */
 };
 
 static enum lay_status read_sentences(struct analyses *a, struct lay_err *err)
@@ -62,15 +64,16 @@ static enum lay_status open_subject(struct analyses *a, size_t i, struct lay_err
         if (strcmp(lay_system_name(a->subjects[j].system), name) == 0)
             return lay_fail(err, LAY_ERR_USAGE,
                             "two systems are called \"%s\"; they would write the same files", name);
+    s->name = lay_strdup(name);
     s->dir = a->count > 1 ? lay_path_join(o->out_dir, name) : lay_strdup(o->out_dir);
-    return s->dir ? LAY_OK : lay_no_memory(err, "a path");
+    return s->name && s->dir ? LAY_OK : lay_no_memory(err, "a path");
 }
 
 /* --- systems --- */
 
 static void report(const struct subject *s)
 {
-    printf("%s: %s\n", lay_system_name(s->system), s->dir);
+    printf("%s: %s\n", s->name, s->dir);
     for (int f = 0; f < LAY_FIGURE_COUNT; f++) {
         const struct lay_figure_info *info = lay_figure_info((enum lay_figure)f);
         if (lay_analysis_has(s->analysis, (enum lay_figure)f))
@@ -91,6 +94,21 @@ static enum lay_status analyse(struct analyses *a, struct subject *s, struct lay
     return LAY_OK;
 }
 
+/* Several systems side by side. */
+static enum lay_status write_overview(const struct analyses *a, struct lay_err *err)
+{
+    struct lay_analysed *list = lay_alloc(a->count, sizeof *list);
+    if (!list)
+        return lay_no_memory(err, "an overview");
+    for (size_t i = 0; i < a->count; i++)
+        list[i] = (struct lay_analysed){a->subjects[i].name, a->subjects[i].analysis};
+    const enum lay_status status = lay_analyze_write_page(list, a->count, a->options->out_dir, err);
+    lay_free(list);
+    if (status == LAY_OK)
+        printf("all: %s/analysis.html\n", a->options->out_dir);
+    return status;
+}
+
 static enum lay_status run(struct analyses *a, struct lay_err *err)
 {
     a->subjects = lay_alloc(a->options->systems->count, sizeof *a->subjects);
@@ -100,11 +118,13 @@ static enum lay_status run(struct analyses *a, struct lay_err *err)
     LAY_TRY(read_sentences(a, err));
     for (size_t i = 0; i < a->count; i++)
         LAY_TRY(open_subject(a, i, err));
+    if (a->count > 1)
+        LAY_TRY(lay_rundir_open_above(a->options->out_dir, &a->above, err));
     for (size_t i = 0; i < a->count; i++)
         LAY_TRY(claim(a->subjects[i].dir, &a->subjects[i].lock, err));
     for (size_t i = 0; i < a->count; i++)
         LAY_TRY(analyse(a, &a->subjects[i], err));
-    return LAY_OK;
+    return a->count > 1 ? write_overview(a, err) : LAY_OK;
 }
 
 enum lay_status lay_analyze(const struct lay_analyze_options *options, struct lay_err *err)
@@ -117,8 +137,10 @@ enum lay_status lay_analyze(const struct lay_analyze_options *options, struct la
         lay_analysis_destroy(s->analysis);
         lay_rundir_close(s->lock);
         lay_free(s->dir);
+        lay_free(s->name);
         lay_system_close(s->system);
     }
+    lay_rundir_close(analyses.above);
     lay_free(analyses.subjects);
     lay_parallel_free(&analyses.parallel);
     return status;

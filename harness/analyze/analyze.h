@@ -4,7 +4,7 @@
 
 #include "engine/system.h"
 #include "harness/options.h"
-#include "reports/analysis/analysis.h"
+#include "reports/analysis/analysis_pictures.h"
 #include "tasks/parallel.h"
 
 struct lay_analyze_options {
@@ -30,10 +30,13 @@ enum lay_status lay_analyze_system(const struct lay_analyze_options *options,
                                    const struct lay_analysis_language *languages, struct lay_system *system,
                                    struct lay_analysis **analysis, struct lay_err *err);
 
-/* Writes analysis.json, the CSV files and the pictures of one system into a directory that exists; files of
- * figures that were not made are removed. */
+/* Writes analysis.json, the CSV files and the pictures of one system into a directory that exists, in place
+ * of what an earlier analysis left there. */
 enum lay_status lay_analyze_write(const struct lay_analyze_options *options,
                                   const struct lay_parallel *parallel, const struct lay_system *system,
                                   const struct lay_analysis *analysis, const char *dir, struct lay_err *err);
+/* Writes analysis.html. */
+enum lay_status lay_analyze_write_page(const struct lay_analysed *systems, size_t count, const char *dir,
+                                       struct lay_err *err);
 
 #endif

@@ -5,6 +5,8 @@
 
 #include <stddef.h>
 
+extern const unsigned char lay_asset_analysis_css[];
+extern const size_t lay_asset_analysis_css_size;
 extern const unsigned char lay_asset_chart_css[];
 extern const size_t lay_asset_chart_css_size;
 

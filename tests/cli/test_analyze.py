@@ -4,12 +4,14 @@ import json
 import math
 import os
 import pathlib
+import re
 import shutil
 import struct
 import subprocess
 import sys
 import tempfile
 import unittest
+import xml.etree.ElementTree
 
 LAYEVAL = os.environ.get("LAYEVAL", "build/layeval")
 SYSTEMS = ["plain", "langbridge", "mindmerger", "layalign"]
@@ -151,7 +153,8 @@ class Analyze(unittest.TestCase):
 
     def test_fusion_weights_and_gates_are_those_of_the_checkpoint(self):
         out = self.analyzed(*system("layalign"), "--data", "data/samples", "--figures", "fusion")
-        self.assertEqual(sorted(contents(out)), ["analysis.json", "fusion.csv"])
+        self.assertEqual(sorted(contents(out)), ["analysis.html", "analysis.json", "fusion.csv", "fusion_keys.svg",
+                                                 "fusion_values.svg", "gates.svg"])
         stored = {name: (shape, values) for name, shape, values in tensors("data/demo/bridges/layalign/model.safetensors")
                   if ".fc1." in name or "adaption_gate" in name}
         shape, weights = stored["encoder_aligner.projector.fc1.weight"]
@@ -186,6 +189,62 @@ class Analyze(unittest.TestCase):
             self.assertAlmostEqual(values["de"], 1, places=12)
             self.assertLess(values["sw"], 0.9999)
 
+    # --- pictures ---
+
+    def test_pictures_are_complete_and_load_nothing(self):
+        arguments = [part for name in SYSTEMS for part in system(name)]
+        out = self.analyzed(*arguments, "--data", "data/samples", "--task", "mgsm", "--limit", 3, "--pair", "th")
+        names = {"plain": {"similarity", "components"}}
+        names["mindmerger"] = names["langbridge"] = names["plain"] | {"encoder_layers"} | {f"tokens_0{i}" for i in range(4)}
+        names["layalign"] = names["mindmerger"] | {"attention", "attention_languages", "fusion_keys", "fusion_values", "gates"}
+        for name in SYSTEMS:
+            pictures = {path.stem: path for path in (out / name).glob("*.svg")}
+            self.assertEqual(set(pictures), names[name])
+            for path in pictures.values():
+                self.assertEqual(xml.etree.ElementTree.parse(path).getroot().tag, "{http://www.w3.org/2000/svg}svg")
+            page = (out / name / "analysis.html").read_text(encoding="utf-8")
+            self.assertEqual(page.count("<svg"), len(pictures))
+        overview = (out / "analysis.html").read_text(encoding="utf-8")
+        for name in SYSTEMS:
+            self.assertIn(f"{name}: Principal components", overview)
+        self.assertIn("Not for plain: the system has no encoder.", overview)
+        self.assertNotIn("Tokens in encoder layer", overview)
+        for text in [overview] + [path.read_text(encoding="utf-8") for path in out.rglob("*.html")]:
+            self.assertEqual(re.findall(r"https?://(?!www\.w3\.org/2000/svg)", text), [])
+            self.assertEqual(re.findall(r"<(?:script|link|img|iframe)\b", text), [])
+            ids = re.findall(r'\bid="([^"]*)"', text)
+            self.assertEqual(len(ids), len(set(ids)))
+            self.assertGreater(len(ids), 1)
+
+    def test_pictures_show_the_numbers_of_the_tables(self):
+        out = self.analyzed(*system("layalign"), "--data", "data/samples", "--task", "mgsm", "--limit", 2)
+
+        def cells(name):
+            root = xml.etree.ElementTree.parse(out / name).getroot()
+            titles = [rect.findtext("{http://www.w3.org/2000/svg}title") for rect in root.iter("{http://www.w3.org/2000/svg}rect")]
+            return [float(title.rsplit(": ", 1)[1]) for title in titles if title]
+
+        def same(drawn, values):
+            self.assertEqual(len(drawn), len(values))
+            self.assertEqual(drawn, [float(f"{value:.4g}") for value in values])
+        same(cells("encoder_layers.svg"), [float(row["cosine"]) for row in table(out / "encoder_layers.csv")])
+        for layer in range(4):
+            same(cells(f"tokens_0{layer}.svg"),
+                 [float(row["cosine"]) for row in table(out / "tokens.csv") if row["layer"] == str(layer)])
+        for state in ("key", "value"):
+            same(cells(f"fusion_{state}s.svg"), [float(row["weight"]) for row in table(out / "fusion.csv")
+                                                 if row["state"] == state and row["encoder_layer"] != "bias"])
+
+    def test_hostile_text_stays_text(self):
+        path = self.write("evil.jsonl", json.dumps({"en": "<script>alert(1)</script> & \"x\"", "ar": "\u202e</svg><b>\u0007"}))
+        out = self.analyzed(*system("mindmerger"), "--parallel", path)
+        page = (out / "analysis.html").read_text(encoding="utf-8")
+        self.assertNotIn("<script", page)
+        self.assertNotIn("<b>", page)
+        self.assertEqual(page.count("<svg"), page.count("</svg>"))
+        for path in out.glob("*.svg"):
+            xml.etree.ElementTree.parse(path)
+
     # --- determinism ---
 
     def test_threads_and_neighbours_change_no_byte(self):
@@ -219,10 +278,11 @@ class Analyze(unittest.TestCase):
         self.assertEqual(table(single[0] / "similarity.csv")[1]["deviation"], "")
 
     def test_a_second_analysis_replaces_the_first(self):
-        self.analyzed(*system("layalign"), "--data", "data/samples", "--task", "mgsm", "--limit", 1)
+        out = self.analyzed(*system("layalign"), "--data", "data/samples", "--task", "mgsm", "--limit", 1)
+        self.assertTrue({"tokens_03.svg", "gates.svg", "attention.csv"} < set(contents(out)))
         out = self.analyzed(*system("layalign"), "--data", "data/samples", "--task", "mgsm", "--limit", 1,
                             "--figures", "similarity")
-        self.assertEqual(sorted(contents(out)), ["analysis.json", "similarity.csv"])
+        self.assertEqual(sorted(contents(out)), ["analysis.html", "analysis.json", "similarity.csv", "similarity.svg"])
 
     # --- sentences ---
 
