@@ -59,7 +59,10 @@ enum lay_status lay_json_parse(const char *name, const char *text, size_t length
         text += 3;
         length -= 3;
     }
+    lay_mem_watch_cjson();
     cJSON *tree = cJSON_ParseWithLengthOpts(text, length, &end, false);
+    if (!tree && lay_mem_cjson_failed())
+        return lay_no_memory(err, name);
     if (!tree) {
         size_t line = 1;
         for (const char *at = text; end && at < end && at < text + length; at++)

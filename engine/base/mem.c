@@ -1,6 +1,7 @@
 #include "engine/base/mem.h"
 
 #include <cjson/cJSON.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,15 +15,36 @@ static bool injected_failure(void)
     return atomic_fetch_sub(&fail_countdown, 1) == 0;
 }
 
+static _Thread_local bool cjson_failed;
+
 static void *cjson_alloc(size_t bytes)
 {
-    return injected_failure() ? NULL : malloc(bytes);
+    void *memory = injected_failure() ? NULL : malloc(bytes);
+    cjson_failed |= !memory;
+    return memory;
+}
+
+static void hook_cjson(void)
+{
+    static cJSON_Hooks hooks = {cjson_alloc, free};
+    cJSON_InitHooks(&hooks);
+}
+
+void lay_mem_watch_cjson(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, hook_cjson);
+    cjson_failed = false;
+}
+
+bool lay_mem_cjson_failed(void)
+{
+    return cjson_failed;
 }
 
 void lay_mem_fail_after(long n)
 {
-    static cJSON_Hooks hooks = {cjson_alloc, free};
-    cJSON_InitHooks(&hooks);
+    lay_mem_watch_cjson();
     atomic_store(&fail_countdown, n < 0 ? -1 : n);
 }
 

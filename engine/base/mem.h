@@ -41,8 +41,13 @@ bool lay_grow(void **array, size_t *capacity, size_t needed, size_t size);
 bool lay_mul_size(size_t a, size_t b, size_t *product);
 bool lay_add_size(size_t a, size_t b, size_t *sum);
 
-/* For tests: the allocation after `n` further ones fails (n = 0: the next); negative: never. Also routes
- * cJSON's allocations through lay_alloc when called first. */
+/* cJSON does not say whether it failed for want of memory. Between these two calls its allocations are
+ * watched: whether one of this thread failed. */
+void lay_mem_watch_cjson(void);
+bool lay_mem_cjson_failed(void);
+
+/* For tests: the allocation after `n` further ones fails (n = 0: the next); negative: never. cJSON's count,
+ * too. */
 void lay_mem_fail_after(long n);
 
 #endif

@@ -100,13 +100,17 @@ static enum lay_status keep_order(const char *dir, struct lay_dir *runs, struct 
     size_t placed = 0;
     cJSON *root = NULL;
     const cJSON *system;
+    struct lay_err unread = {0};
     char *path = lay_path_join(dir, "results.json");
     if (!path)
         return lay_no_memory(err, "a path");
-    /* One that is missing or not ours says nothing about order. */
-    if (lay_path_exists(path) && lay_json_read(path, &root, NULL) != LAY_OK)
-        root = NULL;
+    /* One that is missing or not ours says nothing about order; one that cannot be read does not say so. */
+    const enum lay_status status = lay_path_exists(path) ? lay_json_read(path, &root, &unread) : LAY_OK;
     lay_free(path);
+    if (status != LAY_OK && status != LAY_ERR_INPUT)
+        return lay_fail(err, status, "%s", unread.message);
+    if (status != LAY_OK)
+        root = NULL;
     const cJSON *ours = cJSON_GetObjectItemCaseSensitive(root, "layeval");
     cJSON_ArrayForEach(system, cJSON_GetObjectItemCaseSensitive(ours, "systems"))
     {

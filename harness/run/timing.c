@@ -107,29 +107,35 @@ static cJSON *session_object(const struct lay_timing *timing, const struct lay_t
     return session;
 }
 
-static cJSON *empty_file(void)
-{
-    cJSON *root = cJSON_CreateObject();
-    cJSON_AddArrayToObject(root, "sessions");
-    return root;
-}
-
 static cJSON *sessions_of(const cJSON *root)
 {
     return cJSON_GetObjectItemCaseSensitive(root, "sessions");
 }
 
-/* What DIR/timing.json holds; one that cannot be read holds no sessions. */
-static cJSON *read_file(const char *dir)
+static enum lay_status empty_file(cJSON **root, struct lay_err *err)
 {
-    cJSON *root = NULL;
+    *root = cJSON_CreateObject();
+    if (cJSON_AddArrayToObject(*root, "sessions"))
+        return LAY_OK;
+    cJSON_Delete(*root);
+    return lay_no_memory(err, LAY_TIMING_FILE);
+}
+
+/* What DIR/timing.json holds. One that is not there, or is not what we write, holds no sessions. */
+static enum lay_status read_file(const char *dir, cJSON **root, struct lay_err *err)
+{
+    struct lay_err unread = {0};
     char *path = lay_path_join(dir, LAY_TIMING_FILE);
-    if (!path || lay_json_read(path, &root, NULL) != LAY_OK || !cJSON_IsArray(sessions_of(root))) {
-        cJSON_Delete(root);
-        root = empty_file();
-    }
+    if (!path)
+        return lay_no_memory(err, "a path");
+    const enum lay_status status = lay_json_read(path, root, &unread);
     lay_free(path);
-    return root;
+    if (status == LAY_OK && cJSON_IsArray(sessions_of(*root)))
+        return LAY_OK;
+    if (status == LAY_OK)
+        cJSON_Delete(*root);
+    return status == LAY_OK || status == LAY_ERR_INPUT ? empty_file(root, err)
+                                                       : lay_fail(err, status, "%s", unread.message);
 }
 
 static enum lay_status write_file(const cJSON *root, const char *dir, struct lay_err *err)
@@ -146,33 +152,49 @@ static enum lay_status write_file(const cJSON *root, const char *dir, struct lay
     return status;
 }
 
+static enum lay_status add_session(cJSON *root, cJSON *session, struct lay_err *err)
+{
+    if (session && cJSON_AddItemToArray(sessions_of(root), session))
+        return LAY_OK;
+    cJSON_Delete(session);
+    return lay_no_memory(err, LAY_TIMING_FILE);
+}
+
 enum lay_status lay_timing_write(const struct lay_timing *timing, const struct lay_timing_context *context,
                                  const char *dir, struct lay_err *err)
 {
-    cJSON *root = read_file(dir);
-    cJSON *session = session_object(timing, context);
-    if (!cJSON_AddItemToArray(sessions_of(root), session))
-        cJSON_Delete(session);
-    const enum lay_status status = write_file(root, dir, err);
+    cJSON *root;
+    LAY_TRY(read_file(dir, &root, err));
+    enum lay_status status = add_session(root, session_object(timing, context), err);
+    if (status == LAY_OK)
+        status = write_file(root, dir, err);
     cJSON_Delete(root);
+    return status;
+}
+
+static enum lay_status add_sessions(cJSON *root, const struct lay_timing_source *source, struct lay_err *err)
+{
+    cJSON *part, *session;
+    LAY_TRY(read_file(source->dir, &part, err));
+    enum lay_status status = LAY_OK;
+    while (status == LAY_OK && (session = cJSON_DetachItemFromArray(sessions_of(part), 0)) != NULL) {
+        cJSON_AddStringToObject(session, "shard", source->shard);
+        status = add_session(root, session, err);
+    }
+    cJSON_Delete(part);
     return status;
 }
 
 enum lay_status lay_timing_merge(const struct lay_timing_source *sources, size_t count, const char *dir,
                                  struct lay_err *err)
 {
-    cJSON *root = empty_file();
-    for (size_t i = 0; i < count; i++) {
-        cJSON *part = read_file(sources[i].dir);
-        cJSON *session;
-        while ((session = cJSON_DetachItemFromArray(sessions_of(part), 0)) != NULL) {
-            cJSON_AddStringToObject(session, "shard", sources[i].shard);
-            if (!cJSON_AddItemToArray(sessions_of(root), session))
-                cJSON_Delete(session);
-        }
-        cJSON_Delete(part);
-    }
-    const enum lay_status status = write_file(root, dir, err);
+    cJSON *root;
+    LAY_TRY(empty_file(&root, err));
+    enum lay_status status = LAY_OK;
+    for (size_t i = 0; i < count && status == LAY_OK; i++)
+        status = add_sessions(root, &sources[i], err);
+    if (status == LAY_OK)
+        status = write_file(root, dir, err);
     cJSON_Delete(root);
     return status;
 }

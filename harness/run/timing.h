@@ -35,12 +35,12 @@ struct lay_timing_context {
     bool complete;
 };
 
-/* Appends this session to DIR/timing.json; one that cannot be read is begun anew. */
+/* Appends this session to DIR/timing.json; one that is not ours is begun anew. */
 enum lay_status lay_timing_write(const struct lay_timing *timing, const struct lay_timing_context *context,
                                  const char *dir, struct lay_err *err);
 
-/* Joins the sessions of several directories' timing.json into that of DIR, each with a member "shard"; files
- * that cannot be read have no sessions. */
+/* Joins the sessions of several directories' timing.json into that of DIR, each with a member "shard"; a file
+ * that is not there has no sessions. */
 struct lay_timing_source {
     const char *dir;
     char shard[48]; /* "2/4" */

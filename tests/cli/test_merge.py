@@ -5,7 +5,6 @@ import os
 import pathlib
 import shutil
 import subprocess
-import tempfile
 import unittest
 
 from faults import inject
@@ -33,8 +32,7 @@ def entries(directory):
 
 class Base(unittest.TestCase):
     def setUp(self):
-        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="layeval-merge-"))
-        self.addCleanup(shutil.rmtree, self.dir)
+        self.dir = inject.scratch(self)
 
     def command(self, name, *more, systems=("layalign",), tasks="mgsm"):
         words = ["run", "--tasks", tasks, "--data", ROOT / "data" / "samples", "--threads", 1, "--max-new-tokens", 6,

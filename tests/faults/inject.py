@@ -2,12 +2,23 @@
 import hashlib
 import os
 import pathlib
+import shutil
 import subprocess
+import tempfile
+import unittest
 
 LAYEVAL = os.environ["LAYEVAL"]
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SANITIZED = "ASAN_OPTIONS" in os.environ
 KILLED = -9
+
+
+def scratch(test):
+    """A directory for a test or a class of tests, in memory where that can be: what is synced thousands of times wears out patience."""
+    memory = "/dev/shm"
+    directory = pathlib.Path(tempfile.mkdtemp(prefix="layeval-", dir=memory if os.access(memory, os.W_OK) else None))
+    (test.addCleanup if isinstance(test, unittest.TestCase) else test.addClassCleanup)(shutil.rmtree, directory)
+    return directory
 
 
 def layeval(*arguments, fault=None, mode="fail", memory=None, **environment):

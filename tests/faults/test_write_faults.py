@@ -1,13 +1,11 @@
 """Every single call that puts something on disk fails, or the process is killed in front of it or in the middle of
 it: `run`, `score` and `merge` end with exit code 3 and a message, leave no half-written file, and the same command
 then gives the same bytes as one that nothing disturbed."""
-import pathlib
 import shutil
 import sys
-import tempfile
 import unittest
 
-from faults.inject import KILLED, SANITIZED, calls_of, contents, layeval, messages
+from faults.inject import KILLED, SANITIZED, calls_of, contents, layeval, messages, scratch
 
 RUN = ["run", "--system", "data/demo/layalign.json", "--task", "mgsm", "--lang", "en", "--limit", "3",
        "--data", "data/samples", "--max-new-tokens", "4", "--threads", "1", "--quiet"]
@@ -30,8 +28,7 @@ class Faults(unittest.TestCase):
     """`command(directory)` leaves `expected` in a directory that `prepare(directory)` made, or made nothing."""
 
     def setUp(self):
-        self.scratch = pathlib.Path(tempfile.mkdtemp())
-        self.addCleanup(shutil.rmtree, self.scratch)
+        self.scratch = scratch(self)
         self.reference = self.scratch / "reference"
         result = layeval(*RUN, "--out", self.reference)
         self.assertEqual(result.returncode, 0, result.stderr)

@@ -4,6 +4,7 @@
 #include "engine/base/file.h"
 #include "engine/base/mem.h"
 #include "engine/base/str.h"
+#include "tests/unit/harness/scratch.h"
 
 #include <setjmp.h>
 #include <signal.h>
@@ -20,7 +21,7 @@
 
 #define HASH "0123456789abcdef0123456789abcdef"
 
-static char dir[] = "/tmp/layeval-test-journal-XXXXXX";
+static char dir[SCRATCH_MAX];
 static char path[128];
 
 static const struct lay_journal_entry samples[] = {
@@ -61,7 +62,7 @@ enum { N_SAMPLES = sizeof samples / sizeof *samples };
 static int make_dir(void **state)
 {
     (void)state;
-    if (!mkdtemp(dir))
+    if (!scratch_create(dir))
         return -1;
     snprintf(path, sizeof path, "%s/" LAY_JOURNAL_FILE, dir);
     return 0;
@@ -70,8 +71,7 @@ static int make_dir(void **state)
 static int remove_dir(void **state)
 {
     (void)state;
-    unlink(path);
-    return rmdir(dir);
+    return scratch_remove(dir);
 }
 
 static void start_over(void)

@@ -4,6 +4,7 @@
 #include "engine/base/file.h"
 #include "engine/base/mem.h"
 #include "harness/command.h"
+#include "tests/unit/harness/scratch.h"
 
 #include <setjmp.h>
 #include <stdbool.h>
@@ -20,11 +21,11 @@
 
 #define EXIT_NO_MEMORY 3
 
-#define PATH_BYTES 64
+#define PATH_BYTES (SCRATCH_MAX + 16)
 #define OUTPUT_MAX (1 << 20)
 
-static char scratch[] = "/tmp/layeval-memory-XXXXXX";
-static char out[sizeof scratch + 8], output[PATH_BYTES], csv[PATH_BYTES];
+static char scratch[SCRATCH_MAX];
+static char out[PATH_BYTES], others[2][PATH_BYTES], output[PATH_BYTES], csv[PATH_BYTES];
 static int saved_stderr, saved_stdout;
 
 static void point_output_elsewhere(void)
@@ -61,9 +62,7 @@ static struct lay_str left_behind(void)
 
 static void clear(void)
 {
-    char command[PATH_BYTES + 16];
-    snprintf(command, sizeof command, "rm -rf %s", out);
-    assert_int_equal(system(command), 0);
+    assert_int_equal(scratch_remove(out), 0);
 }
 
 /* Whether the allocation that was to fail has not been asked for yet; `n` were to go before it. */
@@ -126,6 +125,8 @@ static char *run[] = {"run",     "--system",     "data/demo/layalign.json",
                       "--quiet", "--out",        out,
                       NULL};
 static char *score[] = {"score", out, NULL};
+static char *merge[] = {"merge", others[0], others[1], "--out", out, NULL};
+static char *compare[] = {"compare", others[0], others[1], NULL};
 static char *inspect[] = {"inspect", "data/demo/bridges/layalign/model.safetensors", NULL};
 static char *tokenize[] = {"tokenize", "--model", "data/demo/llm", "--text", "Mina has 12 pencils.", NULL};
 
@@ -144,6 +145,41 @@ static void score_survives(void **state)
     try_every_allocation(lay_cmd_score, score, 200, NULL);
 }
 
+/* `run` with another system or for a shard only, into others[i]. */
+static void make_other(int i, char *system, char *shard)
+{
+    static char flag[] = "--shard";
+    char *argv[32];
+    size_t n = 0;
+    bool failed;
+    for (; run[n]; n++)
+        argv[n] = run[n] == out ? others[i] : run[n];
+    argv[2] = system;
+    if (shard) {
+        argv[n++] = flag;
+        argv[n++] = shard;
+    }
+    argv[n] = NULL;
+    assert_int_equal(call(lay_cmd_run, argv, -1, &failed), 0);
+}
+
+static void merge_survives(void **state)
+{
+    (void)state;
+    make_other(0, run[2], (char[]){"1/2"});
+    make_other(1, run[2], (char[]){"2/2"});
+    try_every_allocation(lay_cmd_merge, merge, 200, clear);
+}
+
+static void compare_survives(void **state)
+{
+    (void)state;
+    assert_int_equal(scratch_remove(others[0]) + scratch_remove(others[1]), 0);
+    make_other(0, run[2], NULL);
+    make_other(1, (char[]){"data/demo/plain.json"}, NULL);
+    try_every_allocation(lay_cmd_compare, compare, 200, NULL);
+}
+
 static void small_commands_survive(void **state)
 {
     (void)state;
@@ -154,10 +190,12 @@ static void small_commands_survive(void **state)
 static int make_scratch(void **state)
 {
     (void)state;
-    if (!mkdtemp(scratch))
+    if (!scratch_create(scratch))
         return -1;
+    for (int i = 0; i < 2; i++)
+        snprintf(others[i], sizeof others[i], "%s/%d", scratch, i);
     snprintf(out, sizeof out, "%s/run", scratch);
-    snprintf(csv, sizeof csv, "%s/results.csv", out);
+    snprintf(csv, sizeof csv, "%s/run/results.csv", scratch);
     snprintf(output, sizeof output, "%s/output", scratch);
     return 0;
 }
@@ -165,16 +203,14 @@ static int make_scratch(void **state)
 static int remove_scratch(void **state)
 {
     (void)state;
-    clear();
-    unlink(output);
-    return rmdir(scratch);
+    return scratch_remove(scratch);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(run_survives),
-        cmocka_unit_test(score_survives),
+        cmocka_unit_test(run_survives),           cmocka_unit_test(score_survives),
+        cmocka_unit_test(merge_survives),         cmocka_unit_test(compare_survives),
         cmocka_unit_test(small_commands_survive),
     };
     return cmocka_run_group_tests(tests, make_scratch, remove_scratch);

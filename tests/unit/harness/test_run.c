@@ -5,6 +5,7 @@
 #include "harness/run/journal.h"
 #include "harness/run/signals.h"
 #include "tests/unit/harness/fake_system.h"
+#include "tests/unit/harness/scratch.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,8 +17,8 @@
 
 #include <cmocka.h>
 
-/* Under /tmp: data/ with MGSM in two languages, 7 questions each, and run directories. */
-static char base[] = "/tmp/layeval-test-run-XXXXXX";
+/* Data in data/ with MGSM in two languages, 7 questions each, and run directories. */
+static char base[SCRATCH_MAX];
 enum { ITEMS = 7, LANGUAGES = 2, SAMPLES = ITEMS * LANGUAGES };
 
 static const char *in_base(const char *name)
@@ -42,7 +43,7 @@ static void write_data(const char *name, const char *word)
 static int set_up(void **state)
 {
     (void)state;
-    if (!mkdtemp(base) || lay_mkdirs(in_base("data"), NULL) != LAY_OK)
+    if (!scratch_create(base) || lay_mkdirs(in_base("data"), NULL) != LAY_OK)
         return -1;
     write_data("data/mgsm_bn.tsv", "কত");
     write_data("data/mgsm_en.tsv", "How many");
@@ -52,9 +53,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     (void)state;
-    char command[64];
-    snprintf(command, sizeof command, "rm -rf %s", base);
-    return system(command);
+    return scratch_remove(base);
 }
 
 static int reset(void **state)
@@ -509,8 +508,7 @@ static void a_lack_of_memory_leaves_a_run_that_continues(void **state)
         lay_mem_fail_after(-1);
         failures += status != LAY_OK;
         reached_end = status == LAY_OK && n > 3000;
-        /* cJSON does not say why it has not parsed */
-        if (status != LAY_OK && status != LAY_ERR_MEMORY && !strstr(err.message, "not valid JSON"))
+        if (status != LAY_OK && status != LAY_ERR_MEMORY)
             fail_msg("allocation %ld: %s", n, err.message);
         assert_runs(command(dir, "bn,en", "merged.json"));
         assert_same_directory(reference(), dir);

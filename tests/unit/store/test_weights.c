@@ -233,9 +233,6 @@ static void memory_failing_anywhere_is_an_error(void **state)
         const struct lay_tensor *tensor;
         lay_mem_fail_after(n);
         status = lay_checkpoint_open(scratch_path(&scratch, "first.safetensors"), &checkpoint, &err);
-        /* cJSON cannot say why it returned nothing. */
-        if (status == LAY_ERR_INPUT && strstr(err.message, "not valid JSON"))
-            status = LAY_ERR_MEMORY;
         if (status == LAY_OK)
             status = lay_weights_create(&own, &err);
         if (status == LAY_OK)

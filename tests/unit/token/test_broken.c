@@ -222,7 +222,7 @@ static void running_out_of_memory_is_reported(void **state)
             status = lay_tokenizer_decode(tokenizer, ids.data, ids.count, &text, &err);
         lay_mem_fail_after(-1);
         assert_int_equal(err.status, status);
-        assert_true(status == LAY_OK || status == LAY_ERR_MEMORY || strstr(err.message, "not valid JSON"));
+        assert_true(status == LAY_OK || status == LAY_ERR_MEMORY);
         lay_ids_free(&ids);
         lay_str_free(&text);
         lay_tokenizer_close(tokenizer);
