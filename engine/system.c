@@ -508,3 +508,54 @@ done:
     answering_destroy(&a);
     return status;
 }
+
+/* --- distributions --- */
+
+bool lay_system_is_loaded(const struct lay_system *s)
+{
+    return s->models.llm != NULL;
+}
+
+struct hearing {
+    void (*hear)(void *context, size_t request, const float *logits, int64_t vocab_size);
+    void *context;
+    int64_t vocab_size;
+};
+
+static void hear_logits(void *context, size_t request, size_t index, const float *logits)
+{
+    const struct hearing *hearing = context;
+    (void)index; /* there is one new token */
+    hearing->hear(hearing->context, request, logits, hearing->vocab_size);
+}
+
+static int ignore(void *context, const struct lay_generation *generation)
+{
+    (void)context, (void)generation;
+    return 0;
+}
+
+enum lay_status lay_system_next_logits(struct lay_system *s, const struct lay_request *requests, size_t count,
+                                       void (*hear)(void *context, size_t request, const float *logits,
+                                                    int64_t vocab_size),
+                                       void *context, struct lay_err *err)
+{
+    static const struct lay_generate_params no_stops = {0};
+    struct answering a = {.system = s, .params = &no_stops};
+    struct hearing hearing = {hear, context, s->llm_config.vocab_size};
+    struct lay_generate_options options = {.batch_size = batch_size(s),
+                                           .max_new_tokens = 1,
+                                           .ignore_eos = true,
+                                           .done = ignore,
+                                           .logits = hear_logits,
+                                           .context = &hearing};
+    struct lay_memory_plan plan;
+    enum lay_status status;
+    LAY_TRY_GOTO(status, memory_plan(s, &plan, err), done);
+    options.kv_bytes = plan.kv;
+    LAY_TRY_GOTO(status, answering_create(&a, requests, count, err), done);
+    status = lay_generate(&s->models, a.ids, count, &options, err);
+done:
+    answering_destroy(&a);
+    return status;
+}

@@ -105,6 +105,16 @@ enum lay_status lay_system_generate(struct lay_system *system, const struct lay_
                                     int (*reply)(void *context, const struct lay_reply *reply), void *context,
                                     struct lay_err *err);
 
+/* Whether the weights are there. */
+bool lay_system_is_loaded(const struct lay_system *system);
+
+/* The logits [vocab_size] that the first new token of every request is taken from, once each, in any order.
+ */
+enum lay_status
+lay_system_next_logits(struct lay_system *system, const struct lay_request *requests, size_t count,
+                       void (*hear)(void *context, size_t request, const float *logits, int64_t vocab_size),
+                       void *context, struct lay_err *err);
+
 /* The token ids a request turns into: what the encoder reads and what follows the soft prompt (bos not
  * included). */
 enum lay_status lay_system_tokenize(struct lay_system *system, const struct lay_request *request,

@@ -66,6 +66,8 @@ static enum lay_status interpret(const struct raw *raw, struct lay_run_options *
                         "--num-fewshot: only 0 exists; the papers evaluate without examples in the prompt");
     if (raw->log_samples && raw->no_log_samples)
         return lay_fail(err, LAY_ERR_USAGE, "--log-samples and --no-log-samples exclude each other");
+    if (run->check_against && run->predict_only)
+        return lay_fail(err, LAY_ERR_USAGE, "--check-against compares scores; leave out --predict-only");
     run->log_samples = !raw->no_log_samples;
     run->write_out = raw->write_out ? raw->write_out_samples : 0;
     if (raw->threads > 0)
@@ -137,6 +139,14 @@ static enum lay_status parse_and_run(int argc, char **argv, struct lay_run_optio
          "lm_head "
          "encoder bridge",
          &run->system.keep_bf16, 0, 0},
+        {"check-against", NULL, LAY_OPTION_STRING, "RUN",
+         "how far this dtype changes the answers of an earlier run of the\nsame samples: check.json and a "
+         "line "
+         "behind the table",
+         &run->check_against, 0, 0},
+        {"check-prompts", NULL, LAY_OPTION_INT, "N",
+         "with --check-against: prompts whose next-token distributions\nare compared (default: 32)",
+         &run->check_prompts, 1, 1000},
         {"batch-size", NULL, LAY_OPTION_STRING, "N", "most sequences in flight (default: auto)",
          &raw.batch_size, 0, 0},
         {"memory", NULL, LAY_OPTION_SIZE, "SIZE",
@@ -173,7 +183,7 @@ static enum lay_status parse_and_run(int argc, char **argv, struct lay_run_optio
 int lay_cmd_run(int argc, char **argv)
 {
     struct lay_err err = {0};
-    struct lay_run_options run = {.limit = -1};
+    struct lay_run_options run = {.check_prompts = 32, .limit = -1};
     enum lay_status status = parse_and_run(argc, argv, &run, &err);
     if (status == LAY_OK && fflush(stdout) != 0)
         status = lay_fail(&err, LAY_ERR_IO, "standard output cannot be written; the files are complete");

@@ -33,24 +33,19 @@ struct trials {
     bool json, quiet;
 };
 
-static const struct {
-    const char *name;
-    enum lay_dtype dtype;
-} dtypes[] = {{"f32", LAY_F32}, {"bf16", LAY_BF16}};
-enum { N_DTYPES = sizeof dtypes / sizeof *dtypes };
+static const enum lay_dtype standard_dtypes[] = {LAY_F32, LAY_BF16, LAY_I8};
+enum { N_DTYPES = sizeof standard_dtypes / sizeof *standard_dtypes };
 
 static enum lay_status read_dtypes(const struct lay_option_list *list, struct trials *trials,
                                    struct lay_err *err)
 {
     for (size_t i = 0; i < N_DTYPES && list->count == 0; i++)
-        trials->dtypes[trials->n_dtypes++] = dtypes[i].dtype;
+        trials->dtypes[trials->n_dtypes++] = standard_dtypes[i];
     for (size_t i = 0; i < list->count; i++) {
-        size_t d = 0;
-        while (d < N_DTYPES && strcmp(dtypes[d].name, list->items[i]) != 0)
-            d++;
-        if (d == N_DTYPES)
-            return lay_fail(err, LAY_ERR_USAGE, "--dtype: \"%s\" is none of f32, bf16", list->items[i]);
-        trials->dtypes[trials->n_dtypes++] = dtypes[d].dtype;
+        const enum lay_dtype dtype = lay_precision_dtype(list->items[i]);
+        if (dtype == LAY_DTYPE_COUNT)
+            return lay_fail(err, LAY_ERR_USAGE, "--dtype: \"%s\" is none of f32, bf16, int8", list->items[i]);
+        trials->dtypes[trials->n_dtypes++] = dtype;
     }
     return LAY_OK;
 }
@@ -68,7 +63,7 @@ static enum lay_status read_shapes(const struct lay_option_list *list, struct tr
 static void say(const struct trials *trials, enum lay_dtype dtype, const char *what)
 {
     if (!trials->quiet)
-        fprintf(stderr, "selftest: %s %s\n", lay_dtype_name(dtype), what);
+        fprintf(stderr, "selftest: %s %s\n", lay_precision_name(dtype), what);
 }
 
 static enum lay_status try_all(const struct trials *t, struct lay_selftest *s, struct lay_err *err)
@@ -121,7 +116,7 @@ int lay_cmd_selftest(int argc, char **argv)
     struct lay_err err = {0};
     bool help = false, holds = true;
     const struct lay_option options[] = {
-        {"dtype", "dtypes", LAY_OPTION_LIST, "LIST", "f32, bf16 (default: both)", &dtype_list, 0, 0},
+        {"dtype", "dtypes", LAY_OPTION_LIST, "LIST", "f32, bf16, int8 (default: all)", &dtype_list, 0, 0},
         {"shape", "shapes", LAY_OPTION_LIST, "LIST",
          "models whose products are tried, by name (default:\ntinyllama-1.1b, llama2-7b and mt5-xl)",
          &shape_list, 0, 0},

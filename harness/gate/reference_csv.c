@@ -122,8 +122,8 @@ static enum lay_status read_baselines(struct reading *reading, struct lay_err *e
 
 static enum lay_status read_results(struct reading *reading, struct lay_err *err)
 {
-    return lay_csv_read(reading->options->path, FILE_MAX_BYTES, &lay_results_columns, take_result,
-                        reading, err);
+    return lay_csv_read(reading->options->path, FILE_MAX_BYTES, &lay_results_columns, take_result, reading,
+                        err);
 }
 
 /* Told apart by what their first line begins with. */

@@ -2,6 +2,7 @@
 
 #include "engine/base/file.h"
 #include "engine/base/mem.h"
+#include "harness/run/check.h"
 #include "harness/run/results.h"
 #include "harness/run/run_system.h"
 #include "harness/run/signals.h"
@@ -17,7 +18,8 @@ struct session {
     struct lay_workload workload;
     struct lay_run_system *systems;
     size_t count;
-    struct lay_rundir *lock; /* of the directory above several systems */
+    struct lay_check *checks; /* [count]; NULL without --check-against */
+    struct lay_rundir *lock;  /* of the directory above several systems */
 };
 
 static enum lay_status load_workload(struct session *s, struct lay_err *err)
@@ -126,11 +128,34 @@ static enum lay_status combine(struct session *s, struct lay_err *err)
     return status;
 }
 
+/* Before anything is loaded, so that a run that cannot be compared is refused at once. */
+static enum lay_status open_checks(struct session *s, struct lay_err *err)
+{
+    if (!s->options->check_against)
+        return LAY_OK;
+    s->checks = lay_alloc(s->count, sizeof *s->checks);
+    if (!s->checks)
+        return lay_no_memory(err, "the checks");
+    for (size_t i = 0; i < s->count; i++)
+        LAY_TRY(lay_check_open(&s->systems[i], s->options, &s->workload, &s->checks[i], err));
+    return LAY_OK;
+}
+
+static enum lay_status evaluate_one(struct session *s, size_t i, struct lay_err *err)
+{
+    LAY_TRY(lay_run_system_evaluate(&s->systems[i], s->options, &s->workload, err));
+    if (!s->checks)
+        return LAY_OK;
+    return lay_check_run(&s->checks[i], &s->systems[i], s->options->systems.items[i], s->options,
+                         &s->workload, err);
+}
+
 static enum lay_status evaluate(struct session *s, struct lay_err *err)
 {
+    LAY_TRY(open_checks(s, err));
     LAY_TRY(prepare_directories(s, err));
     for (size_t i = 0; i < s->count; i++) {
-        LAY_TRY(lay_run_system_evaluate(&s->systems[i], s->options, &s->workload, err));
+        LAY_TRY(evaluate_one(s, i, err));
         lay_system_close(s->systems[i].system); /* its weights make room for the next */
         s->systems[i].system = NULL;
         if (lay_signals_stop && i + 1 < s->count)
@@ -138,7 +163,10 @@ static enum lay_status evaluate(struct session *s, struct lay_err *err)
                             "interrupted; %zu of %zu systems are done; repeat the command to continue", i + 1,
                             s->count);
     }
-    return s->options->predict_only ? LAY_OK : combine(s, err);
+    LAY_TRY(s->options->predict_only ? LAY_OK : combine(s, err));
+    for (size_t i = 0; i < s->count && s->checks; i++)
+        lay_check_print(&s->checks[i], stdout);
+    return LAY_OK;
 }
 
 enum lay_status lay_run(const struct lay_run_options *options, struct lay_err *err)
@@ -154,6 +182,9 @@ enum lay_status lay_run(const struct lay_run_options *options, struct lay_err *e
     if (!options->dry_run)
         status = evaluate(&s, err);
 done:
+    for (size_t i = 0; i < s.count && s.checks; i++)
+        lay_check_close(&s.checks[i]);
+    lay_free(s.checks);
     for (size_t i = 0; i < s.count; i++)
         lay_run_system_close(&s.systems[i]);
     lay_free(s.systems);

@@ -11,12 +11,14 @@
 struct lay_run_options {
     struct lay_option_list systems, tasks, languages, layouts;
     const char *data_dir;
-    const char *out_dir;    /* NULL only with dry_run */
-    const char *prompt_set; /* NULL: what the system file says */
-    int64_t limit;          /* -1: all */
-    struct lay_shard shard; /* a part of what limit leaves */
-    int64_t write_out;      /* samples per language whose texts and ids are printed; 0: none */
-    int threads;            /* for timing.json */
+    const char *out_dir;       /* NULL only with dry_run */
+    const char *prompt_set;    /* NULL: what the system file says */
+    int64_t limit;             /* -1: all */
+    struct lay_shard shard;    /* a part of what limit leaves */
+    int64_t write_out;         /* samples per language whose texts and ids are printed; 0: none */
+    const char *check_against; /* an earlier run in another dtype, or a directory of several; NULL: none */
+    int64_t check_prompts;     /* whose next tokens are compared */
+    int threads;               /* for timing.json */
     struct lay_system_options system;
     enum lay_match match;
     bool log_samples, predict_only, dry_run, quiet;

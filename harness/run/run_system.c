@@ -13,7 +13,7 @@
 #define DEFAULT_PROMPT_SET "mindmerger"
 #define DEFAULT_MAX_NEW_TOKENS 512 /* of the official evaluation code */
 
-static struct lay_items_options items_options(const struct lay_run_system *run,
+struct lay_items_options lay_run_system_items(const struct lay_run_system *run,
                                               const struct lay_workload *workload)
 {
     return (struct lay_items_options){.workload = workload,
@@ -68,7 +68,7 @@ static enum lay_status check_name(const char *path, const char *name, struct lay
 static enum lay_status try_prompts(const struct lay_run_system *run, const struct lay_workload *workload,
                                    struct lay_err *err)
 {
-    const struct lay_items_options options = items_options(run, workload);
+    const struct lay_items_options options = lay_run_system_items(run, workload);
     for (size_t c = 0; c < workload->count; c++) {
         struct lay_item item;
         LAY_TRY(
@@ -109,9 +109,10 @@ void lay_run_system_close(struct lay_run_system *run)
 
 /* --- the run directory --- */
 
-static enum lay_status build_manifest(const struct lay_run_system *run, const struct lay_run_options *options,
-                                      const struct lay_workload *workload, cJSON **manifest,
-                                      struct lay_err *err)
+enum lay_status lay_run_system_manifest(const struct lay_run_system *run,
+                                        const struct lay_run_options *options,
+                                        const struct lay_workload *workload, cJSON **manifest,
+                                        struct lay_err *err)
 {
     const struct lay_manifest_inputs inputs = {.system = run->system,
                                                .prompts = run->prompts,
@@ -154,7 +155,7 @@ enum lay_status lay_run_system_prepare(struct lay_run_system *run, const char *d
     if (!there)
         return LAY_OK;
     LAY_TRY(lay_manifest_read(dir, &run->manifest, run->manifest_hash, err));
-    LAY_TRY(build_manifest(run, options, workload, &wanted, err));
+    LAY_TRY(lay_run_system_manifest(run, options, workload, &wanted, err));
     const enum lay_status status = lay_manifest_compare(dir, run->manifest, wanted, true, err);
     cJSON_Delete(wanted);
     LAY_TRY(status);
@@ -166,7 +167,7 @@ static enum lay_status settle_manifest(struct lay_run_system *run, const struct 
                                        const struct lay_workload *workload, struct lay_err *err)
 {
     cJSON *wanted;
-    LAY_TRY(build_manifest(run, options, workload, &wanted, err));
+    LAY_TRY(lay_run_system_manifest(run, options, workload, &wanted, err));
     if (run->manifest) {
         const enum lay_status status = lay_manifest_compare(run->dir, run->manifest, wanted, false, err);
         cJSON_Delete(wanted);
@@ -277,7 +278,7 @@ static enum lay_status report(struct lay_run_system *run, const struct lay_run_o
 enum lay_status lay_run_system_evaluate(struct lay_run_system *run, const struct lay_run_options *options,
                                         const struct lay_workload *workload, struct lay_err *err)
 {
-    const struct lay_items_options how = items_options(run, workload);
+    const struct lay_items_options how = lay_run_system_items(run, workload);
     struct lay_items items;
     size_t correct;
     LAY_TRY(lay_items_create(&how, &items, err));

@@ -2,6 +2,7 @@
 #ifndef LAY_HARNESS_RUN_SYSTEM_H
 #define LAY_HARNESS_RUN_SYSTEM_H
 
+#include "harness/run/items.h"
 #include "harness/run/journal.h"
 #include "harness/run/manifest.h"
 #include "harness/run/run.h"
@@ -27,6 +28,14 @@ struct lay_run_system {
 enum lay_status lay_run_system_open(const char *path, const struct lay_run_options *options,
                                     const struct lay_workload *workload, struct lay_run_system *run,
                                     struct lay_err *err);
+/* How the samples of a workload are rendered for this system. */
+struct lay_items_options lay_run_system_items(const struct lay_run_system *run,
+                                              const struct lay_workload *workload);
+/* What the manifest is or will be; see manifest.h for what it lacks before the weights are loaded. */
+enum lay_status lay_run_system_manifest(const struct lay_run_system *run,
+                                        const struct lay_run_options *options,
+                                        const struct lay_workload *workload, cJSON **manifest,
+                                        struct lay_err *err);
 /* Releases everything; accepts {0}. */
 void lay_run_system_close(struct lay_run_system *run);
 

@@ -1,5 +1,6 @@
 #include "engine/base/json.h"
 #include "engine/base/mem.h"
+#include "engine/model/precision.h"
 #include "harness/selftest/selftest.h"
 
 #include <string.h>
@@ -59,7 +60,7 @@ static void put_products(struct lay_str *out, const struct lay_selftest_products
     int64_t products = 0;
     for (size_t i = 0; i < p->n_layers; i++)
         products += p->layers[i].verdict.products;
-    lay_str_printf(out, "%-5s products of %-38s %4lld compared, %s  ", lay_dtype_name(p->dtype),
+    lay_str_printf(out, "%-5s products of %-38s %4lld compared, %s  ", lay_precision_name(p->dtype),
                    p->shape->name, (long long)products,
                    lay_selftest_products_hold(p) ? "same bits" : "DIFFER   ");
     put_kernels(out, p);
@@ -75,16 +76,16 @@ static void put_products(struct lay_str *out, const struct lay_selftest_products
 
 static void put_answers(struct lay_str *out, const struct lay_selftest_answers *a)
 {
-    lay_str_printf(out, "%-5s answers of  %-38s %4lld compared, %s\n", lay_dtype_name(a->dtype), a->system,
-                   (long long)(a->requests * a->runs), a->holds ? "same bits" : "DIFFER");
+    lay_str_printf(out, "%-5s answers of  %-38s %4lld compared, %s\n", lay_precision_name(a->dtype),
+                   a->system, (long long)(a->requests * a->runs), a->holds ? "same bits" : "DIFFER");
     if (!a->holds)
         lay_str_printf(out, "      %s\n", a->where);
 }
 
 void lay_selftest_put_text(struct lay_str *out, const struct lay_selftest *s)
 {
-    lay_str_printf(out, "layeval %s, oneDNN %s, %s, bf16 %s\n", LAYEVAL_VERSION, lay_dnn_version(),
-                   lay_dnn_isa(), lay_dnn_bf16_support());
+    lay_str_printf(out, "layeval %s, oneDNN %s, %s, bf16 %s, int8 %s\n", LAYEVAL_VERSION, lay_dnn_version(),
+                   lay_dnn_isa(), lay_dnn_bf16_support(), lay_dnn_int8_support());
     for (size_t i = 0; i < s->n_products; i++)
         put_products(out, &s->products[i]);
     for (size_t i = 0; i < s->n_answers; i++)
@@ -130,13 +131,14 @@ void lay_selftest_put_json(struct lay_str *out, const struct lay_selftest *s)
     cJSON_AddStringToObject(root, "onednn", lay_dnn_version());
     cJSON_AddStringToObject(root, "isa", lay_dnn_isa());
     cJSON_AddStringToObject(root, "bf16", lay_dnn_bf16_support());
+    cJSON_AddStringToObject(root, "int8", lay_dnn_int8_support());
     cJSON_AddBoolToObject(root, "batch_invariant", lay_selftest_holds(s));
     cJSON *products = cJSON_AddArrayToObject(root, "products");
     for (size_t i = 0; i < s->n_products; i++) {
         cJSON *object = cJSON_CreateObject();
         cJSON_AddItemToArray(products, object);
         cJSON_AddStringToObject(object, "shape", s->products[i].shape->name);
-        cJSON_AddStringToObject(object, "dtype", lay_dtype_name(s->products[i].dtype));
+        cJSON_AddStringToObject(object, "dtype", lay_precision_name(s->products[i].dtype));
         cJSON_AddBoolToObject(object, "invariant", lay_selftest_products_hold(&s->products[i]));
         cJSON_AddNumberToObject(object, "seconds", s->products[i].seconds);
         cJSON *layers = cJSON_AddArrayToObject(object, "layers");
@@ -149,7 +151,7 @@ void lay_selftest_put_json(struct lay_str *out, const struct lay_selftest *s)
         cJSON *object = cJSON_CreateObject();
         cJSON_AddItemToArray(answers, object);
         cJSON_AddStringToObject(object, "system", a->system);
-        cJSON_AddStringToObject(object, "dtype", lay_dtype_name(a->dtype));
+        cJSON_AddStringToObject(object, "dtype", lay_precision_name(a->dtype));
         cJSON_AddBoolToObject(object, "invariant", a->holds);
         cJSON_AddNumberToObject(object, "requests", (double)a->requests);
         cJSON_AddNumberToObject(object, "runs", (double)a->runs);

@@ -20,7 +20,7 @@ class Selftest(unittest.TestCase):
         found = json.loads(result.stdout)
         self.assertIs(found["batch_invariant"], True)
         dtypes = {p["dtype"] for p in found["products"]}
-        self.assertLessEqual({"f32", "bf16"}, dtypes)
+        self.assertEqual(dtypes, {"f32", "bf16", "int8"})
         self.assertEqual({(p["shape"], p["dtype"]) for p in found["products"]},
                          {(s, d) for s in ("tiny", "tiny-mt5") for d in dtypes})
         llm = next(p for p in found["products"] if p["shape"] == "tiny")
