@@ -3,6 +3,7 @@
 #include "engine/base/mem.h"
 #include "harness/bench/sampler.h"
 #include "harness/bench/table.h"
+#include "harness/bench/train.h"
 #include "harness/command.h"
 #include "harness/options.h"
 #include "harness/run/signals.h"
@@ -21,7 +22,7 @@ struct arguments {
     int64_t source, repetitions, warm_up, seed;
     double bound_seconds;
     size_t memory;
-    bool profile, quiet;
+    bool train, profile, quiet;
 };
 
 /* The matrix after parsing, and what came out. */
@@ -38,6 +39,8 @@ struct bench {
     size_t n_lengths;
     struct lay_bench_row *rows;
     size_t n_rows, capacity;
+    struct lay_train_row *train_rows;
+    size_t n_train_rows, train_capacity;
 };
 
 /* --- arguments --- */
@@ -199,9 +202,10 @@ static struct lay_cell cell_at(const struct bench *b, const struct lay_subject *
 static void set_products(const struct lay_subject *s, struct lay_bench_row *row)
 {
     if (s->models.encoder)
-        row->products[LAY_PHASE_ENCODER] = lay_products_encoder(&s->models);
+        row->products[LAY_PHASE_ENCODER] = lay_products_encoder(lay_encoder_config(s->models.encoder));
     if (s->models.llm)
-        row->products[LAY_PHASE_PREFILL] = row->products[LAY_PHASE_DECODE] = lay_products_llm(&s->models);
+        row->products[LAY_PHASE_PREFILL] = row->products[LAY_PHASE_DECODE] =
+            lay_products_llm(lay_llm_config(s->models.llm));
 }
 
 static enum lay_status measure_cells(struct bench *b, const struct lay_subject *subject,
@@ -250,6 +254,64 @@ static enum lay_status measure_subject(struct bench *b, const struct lay_subject
     return status;
 }
 
+/* --- training --- */
+
+static void say_plan(const char *plan)
+{
+    fprintf(stderr, "%s\n", plan);
+}
+
+/* The i-th of threads × batches × prompts × news, as cell_at. */
+static enum lay_status measure_training(struct bench *b, const struct lay_subject_source *source,
+                                        enum lay_dtype dtype, size_t i, struct lay_err *err)
+{
+    const struct arguments *a = b->args;
+    struct lay_train_cell cell = {.source = source->encoder ? a->source : 0,
+                                  .warm_up = a->warm_up,
+                                  .repetitions = a->repetitions,
+                                  .memory = a->memory,
+                                  .seed = (uint64_t)a->seed,
+                                  .bound_seconds = a->bound_seconds,
+                                  .stop = &lay_signals_stop};
+    cell.target = b->news[i % b->n_news];
+    i /= b->n_news;
+    cell.prompt = b->prompts[i % b->n_prompts];
+    i /= b->n_prompts;
+    cell.batch = b->batches[i % b->n_batches];
+    cell.threads = (int)b->threads[i / b->n_batches];
+    if (!lay_grow((void **)&b->train_rows, &b->train_capacity, b->n_train_rows + 1, sizeof *b->train_rows))
+        return lay_no_memory(err, "the results");
+    LAY_TRY(lay_measure_training(source, dtype, &cell, a->quiet ? NULL : say_plan,
+                                 &b->train_rows[b->n_train_rows], err));
+    b->n_train_rows++;
+    return LAY_OK;
+}
+
+static enum lay_status measure_all_training(struct bench *b, struct lay_err *err)
+{
+    const size_t cells = b->n_threads * b->n_batches * b->n_prompts * b->n_news;
+    for (size_t s = 0; s < b->n_sources; s++)
+        for (size_t d = 0; d < b->n_dtypes; d++)
+            for (size_t i = 0; i < cells; i++)
+                LAY_TRY(measure_training(b, &b->sources[s], b->dtypes[d], i, err));
+    return LAY_OK;
+}
+
+static enum lay_status check_training(const struct bench *b, struct lay_err *err)
+{
+    const struct arguments *a = b->args;
+    if (!a->train)
+        return LAY_OK;
+    if (a->model || a->system)
+        return lay_fail(err, LAY_ERR_USAGE, "--train measures named shapes, not --model or --system");
+    if (a->lengths || a->profile)
+        return lay_fail(err, LAY_ERR_USAGE, "--train excludes --lengths and --profile");
+    for (size_t d = 0; d < b->n_dtypes; d++)
+        if (b->dtypes[d] != LAY_F32 && b->dtypes[d] != LAY_BF16)
+            return lay_fail(err, LAY_ERR_USAGE, "--train: --dtype must be f32 or bf16");
+    return LAY_OK;
+}
+
 static enum lay_status measure_all(struct bench *b, struct lay_err *err)
 {
     for (size_t s = 0; s < b->n_sources; s++)
@@ -262,7 +324,10 @@ static enum lay_status measure_all(struct bench *b, struct lay_err *err)
 static enum lay_status print(const struct bench *b, struct lay_err *err)
 {
     struct lay_str text = {0};
-    lay_bench_put(&text, b->format, b->rows, b->n_rows, b->args->profile);
+    if (b->args->train)
+        lay_train_put(&text, b->format, b->train_rows, b->n_train_rows);
+    else
+        lay_bench_put(&text, b->format, b->rows, b->n_rows, b->args->profile);
     const enum lay_status status = lay_str_check(&text, err);
     if (status == LAY_OK && text.length)
         fputs(lay_str_text(&text), stdout);
@@ -277,10 +342,12 @@ static enum lay_status run(const struct arguments *args, struct lay_err *err)
     struct bench b = {.args = args};
     struct lay_err print_err = {0};
     enum lay_status status = interpret(&b, err);
+    if (status == LAY_OK)
+        status = check_training(&b, err);
     if (status == LAY_OK) {
         lay_signals_install();
         lay_signals_defer(true);
-        status = measure_all(&b, err);
+        status = args->train ? measure_all_training(&b, err) : measure_all(&b, err);
         const enum lay_status printed = print(&b, &print_err);
         if (status == LAY_OK && printed != LAY_OK)
             status = lay_fail(err, printed, "%s", print_err.message);
@@ -288,6 +355,7 @@ static enum lay_status run(const struct arguments *args, struct lay_err *err)
     }
     lay_free(b.lengths);
     lay_free(b.rows);
+    lay_free(b.train_rows);
     return status;
 }
 
@@ -304,6 +372,8 @@ static const struct lay_usage usage = {
     "  layeval bench --shape mt5-xl --prompt 64 --profile\n"
     "  layeval bench --encoder-shape mt5-small --llm-shape tinyllama-1.1b --bridge layalign "
     "--lengths lengths.txt -o json\n"
+    "  layeval bench --train --encoder-shape mt5-small --llm-shape tinyllama-1.1b --bridge layalign \\\n"
+    "      --batch 16 --prompt 64 --source 48 --new 65\n"
     "  layeval bench --model models/llama2-7b --dtype bf16 --threads 1,2 --repetitions 5"};
 
 static enum lay_status parse_and_run(int argc, char **argv, struct arguments *a, struct lay_err *err)
@@ -319,6 +389,11 @@ static enum lay_status parse_and_run(int argc, char **argv, struct arguments *a,
          &a->encoder_shape, 0, 0},
         {"llm-shape", NULL, LAY_OPTION_STRING, "NAME", "its LLM", &a->llm_shape, 0, 0},
         {"bridge", NULL, LAY_OPTION_STRING, "METHOD", "layalign, mindmerger or langbridge", &a->bridge, 0, 0},
+        {"train", NULL, LAY_OPTION_FLAG, NULL,
+         "steps of training instead: the bridge between frozen models, or an\nLLM alone; --prompt rows "
+         "before "
+         "the target, --new target tokens",
+         &a->train, 0, 0},
         {"Cells", NULL, LAY_OPTION_HEADING, NULL, NULL, NULL, 0, 0},
         {"dtype", NULL, LAY_OPTION_LIST, "LIST", "f32, bf16, int8 (default bf16)", &a->dtypes, 0, 0},
         {"threads", NULL, LAY_OPTION_LIST, "LIST", "default: the processors this process may use",

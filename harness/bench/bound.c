@@ -29,9 +29,8 @@ static void add(struct lay_product_list *list, const char *name, int64_t in, int
     list->items[list->count++] = (struct lay_product_shape){name, in, out, count};
 }
 
-struct lay_product_list lay_products_llm(const struct lay_models *models)
+struct lay_product_list lay_products_llm(const struct lay_llm_config *c)
 {
-    const struct lay_llm_config *c = lay_llm_config(models->llm);
     const int64_t H = c->hidden_size, F = c->intermediate_size, L = c->num_hidden_layers;
     const int64_t q = c->num_attention_heads * c->head_dim, kv = c->num_key_value_heads * c->head_dim;
     struct lay_product_list list = {.count = 0};
@@ -42,17 +41,15 @@ struct lay_product_list lay_products_llm(const struct lay_models *models)
     return list;
 }
 
-struct lay_product_list lay_products_head(const struct lay_models *models)
+struct lay_product_list lay_products_head(const struct lay_llm_config *c)
 {
-    const struct lay_llm_config *c = lay_llm_config(models->llm);
     struct lay_product_list list = {.count = 0};
     add(&list, "head", c->hidden_size, c->vocab_size, 1);
     return list;
 }
 
-struct lay_product_list lay_products_encoder(const struct lay_models *models)
+struct lay_product_list lay_products_encoder(const struct lay_encoder_config *c)
 {
-    const struct lay_encoder_config *c = lay_encoder_config(models->encoder);
     const int64_t d = c->hidden_size, F = c->intermediate_size, L = c->num_hidden_layers;
     const int64_t inner = c->num_attention_heads * c->head_dim;
     struct lay_product_list list = {.count = 0};
@@ -65,19 +62,20 @@ struct lay_product_list lay_products_encoder(const struct lay_models *models)
 
 /* models.md: M = linear(d → 2d), linear(2d → H); LangBridge d → H; the aligner d → H for keys and for values
  * of every language layer, then that layer's k_proj and v_proj. Ablated or larger structures do more. */
-struct lay_product_list lay_products_aligner(const struct lay_models *models)
+struct lay_product_list lay_products_aligner(const struct lay_encoder_config *encoder,
+                                             const struct lay_llm_config *llm, int64_t adapters,
+                                             bool soft_prompt)
 {
-    const struct lay_llm_config *llm = lay_llm_config(models->llm);
-    const int64_t d = lay_encoder_config(models->encoder)->hidden_size, H = llm->hidden_size;
-    const int64_t kv = llm->num_key_value_heads * llm->head_dim, K = lay_bridge_adapter_count(models->bridge);
+    const int64_t d = encoder->hidden_size, H = llm->hidden_size;
+    const int64_t kv = llm->num_key_value_heads * llm->head_dim;
     struct lay_product_list list = {.count = 0};
-    if (!models->no_soft_prompt) {
+    if (soft_prompt) {
         add(&list, "mapping_in", d, 2 * d, 1);
         add(&list, "mapping_out", 2 * d, H, 1);
     }
-    if (K > 0) {
-        add(&list, "aligner", d, H, 2 * K);
-        add(&list, "adapter_kv", H, kv, 2 * K);
+    if (adapters > 0) {
+        add(&list, "aligner", d, H, 2 * adapters);
+        add(&list, "adapter_kv", H, kv, 2 * adapters);
     }
     return list;
 }

@@ -19,11 +19,14 @@ struct lay_product_list {
     int count;
 };
 
-struct lay_product_list lay_products_llm(const struct lay_models *models); /* without the head */
-struct lay_product_list lay_products_head(const struct lay_models *models);
-struct lay_product_list lay_products_encoder(const struct lay_models *models);
-/* Mapping, and with LayAlign the aligner and the adapter's keys and values; rows are source tokens. */
-struct lay_product_list lay_products_aligner(const struct lay_models *models);
+struct lay_product_list lay_products_llm(const struct lay_llm_config *c); /* without the head */
+struct lay_product_list lay_products_head(const struct lay_llm_config *c);
+struct lay_product_list lay_products_encoder(const struct lay_encoder_config *c);
+/* The mapping, and with `adapters` > 0 layers of LayAlign's the aligner ("aligner") and the adapter's keys
+ * and values ("adapter_kv"); rows are source tokens. */
+struct lay_product_list lay_products_aligner(const struct lay_encoder_config *encoder,
+                                             const struct lay_llm_config *llm, int64_t adapters,
+                                             bool soft_prompt);
 
 /* Rates measured so far, for one dtype. */
 struct lay_bounds;

@@ -287,13 +287,15 @@ static enum lay_status bound_encoder(const struct lay_subject *s, const struct l
     if (tokens == 0)
         return LAY_OK;
     const double rows = (double)(cell->batch * tokens);
-    const struct lay_product_list encoder = lay_products_encoder(&s->models);
+    const struct lay_product_list encoder = lay_products_encoder(lay_encoder_config(s->models.encoder));
     LAY_TRY(lay_bound_seconds(bounds, &encoder, rows, encoder_step(cell, tokens),
                               &r->bound_seconds[LAY_PART_ENCODER], err));
     r->bound_encoder = rate(rows, r->bound_seconds[LAY_PART_ENCODER]);
     if (!s->models.bridge)
         return LAY_OK;
-    const struct lay_product_list aligner = lay_products_aligner(&s->models);
+    const struct lay_product_list aligner =
+        lay_products_aligner(lay_encoder_config(s->models.encoder), lay_llm_config(s->models.llm),
+                             lay_bridge_adapter_count(s->models.bridge), !s->models.no_soft_prompt);
     return lay_bound_seconds(bounds, &aligner, rows, encoder_step(cell, tokens),
                              &r->bound_seconds[LAY_PART_ALIGNER], err);
 }
@@ -303,7 +305,8 @@ static enum lay_status bound_encoder(const struct lay_subject *s, const struct l
 static enum lay_status bound_llm(const struct lay_subject *s, const struct lay_cell *cell,
                                  struct lay_bounds *bounds, struct lay_measurement *r, struct lay_err *err)
 {
-    const struct lay_product_list layers = lay_products_llm(&s->models), head = lay_products_head(&s->models);
+    const struct lay_product_list layers = lay_products_llm(lay_llm_config(s->models.llm)),
+                                  head = lay_products_head(lay_llm_config(s->models.llm));
     const int64_t all = cell->prompt * cell->batch;
     const int64_t step = all < LAY_STEP_PREFILL_ROWS ? all : LAY_STEP_PREFILL_ROWS;
     const double batch = (double)cell->batch, new_tokens = (double)cell->new_tokens;

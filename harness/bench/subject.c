@@ -10,12 +10,6 @@
 
 enum { LLM, ENCODER, BRIDGE };
 
-/* What a source turns into before weights are packed. */
-struct parts {
-    struct lay_llm_config llm;
-    struct lay_encoder_config encoder;
-};
-
 bool lay_shape_is_encoder(const struct lay_shape *shape)
 {
     return shape->family == LAY_FAMILY_MT5 || shape->family == LAY_FAMILY_M2M100 ||
@@ -39,8 +33,8 @@ enum lay_status lay_subject_shape(const char *name, const struct lay_shape **sha
 /* --- shapes --- */
 
 /* A shape's config.json goes through the reader that real ones go through. */
-static enum lay_status shape_config(const struct lay_shape *shape, enum lay_dtype dtype, struct parts *parts,
-                                    struct lay_err *err)
+static enum lay_status shape_config(const struct lay_shape *shape, enum lay_dtype dtype,
+                                    struct lay_subject_configs *parts, struct lay_err *err)
 {
     struct lay_str config = {0}, generation = {0};
     enum lay_status status = lay_shape_config(shape, dtype, &config, &generation, err);
@@ -78,7 +72,7 @@ static enum lay_status random_checkpoint(struct lay_subject *s, int which, const
 }
 
 static enum lay_status open_shape(struct lay_subject *s, const struct lay_shape *shape, uint64_t seed,
-                                  struct parts *parts, struct lay_err *err)
+                                  struct lay_subject_configs *parts, struct lay_err *err)
 {
     struct lay_shape_tensors tensors;
     LAY_TRY(shape_config(shape, lay_precision_rows(lay_precision_of(s->dtype)), parts, err));
@@ -89,7 +83,7 @@ static enum lay_status open_shape(struct lay_subject *s, const struct lay_shape 
 
 /* All layers of the encoder are fused, all layers of the LLM have a gate. */
 static enum lay_status open_bridge(struct lay_subject *s, const struct lay_subject_source *source,
-                                   const struct parts *parts, struct lay_err *err)
+                                   const struct lay_subject_configs *parts, struct lay_err *err)
 {
     static const enum lay_family families[LAY_METHOD_COUNT] = {[LAY_LANGBRIDGE] = LAY_FAMILY_LANGBRIDGE,
                                                                [LAY_MINDMERGER] = LAY_FAMILY_MINDMERGER,
@@ -114,7 +108,7 @@ static enum lay_status open_bridge(struct lay_subject *s, const struct lay_subje
 /* --- directories --- */
 
 /* An encoder if its configuration says so, else an LLM. */
-static enum lay_status open_model(struct lay_subject *s, const char *dir, struct parts *parts,
+static enum lay_status open_model(struct lay_subject *s, const char *dir, struct lay_subject_configs *parts,
                                   struct lay_err *err)
 {
     int which = ENCODER;
@@ -127,8 +121,8 @@ static enum lay_status open_model(struct lay_subject *s, const char *dir, struct
 
 /* --- loading --- */
 
-static enum lay_status load_encoder(struct lay_subject *s, const struct parts *parts, enum lay_method method,
-                                    struct lay_err *err)
+static enum lay_status load_encoder(struct lay_subject *s, const struct lay_subject_configs *parts,
+                                    enum lay_method method, struct lay_err *err)
 {
     LAY_TRY(lay_weights_create(&s->weights[ENCODER], err));
     LAY_TRY(lay_encoder_sources(s->weights[ENCODER], method, s->checkpoints[ENCODER], s->checkpoints[BRIDGE],
@@ -137,8 +131,8 @@ static enum lay_status load_encoder(struct lay_subject *s, const struct parts *p
                             &s->models.encoder, err);
 }
 
-static enum lay_status load_bridge(struct lay_subject *s, const struct parts *parts, enum lay_method method,
-                                   struct lay_err *err)
+static enum lay_status load_bridge(struct lay_subject *s, const struct lay_subject_configs *parts,
+                                   enum lay_method method, struct lay_err *err)
 {
     const struct lay_bridge_options options = {
         .method = method, .n_encoder_layers = -1, .n_language_layers = -1};
@@ -148,8 +142,8 @@ static enum lay_status load_bridge(struct lay_subject *s, const struct parts *pa
                            lay_precision_of(s->dtype), &s->models.bridge, err);
 }
 
-static enum lay_status load_llm(struct lay_subject *s, const struct parts *parts, enum lay_method method,
-                                struct lay_err *err)
+static enum lay_status load_llm(struct lay_subject *s, const struct lay_subject_configs *parts,
+                                enum lay_method method, struct lay_err *err)
 {
     LAY_TRY(lay_weights_create(&s->weights[LLM], err));
     LAY_TRY(lay_llm_sources(s->weights[LLM], method, s->checkpoints[LLM], s->checkpoints[BRIDGE], err));
@@ -158,7 +152,7 @@ static enum lay_status load_llm(struct lay_subject *s, const struct parts *parts
 }
 
 static enum lay_status open_parts(struct lay_subject *s, const struct lay_subject_source *source,
-                                  struct parts *parts, struct lay_err *err)
+                                  struct lay_subject_configs *parts, struct lay_err *err)
 {
     if (source->model)
         return open_model(s, source->model, parts, err);
@@ -172,7 +166,7 @@ static enum lay_status open_parts(struct lay_subject *s, const struct lay_subjec
 static enum lay_status load(struct lay_subject *s, const struct lay_subject_source *source,
                             struct lay_err *err)
 {
-    struct parts parts = {0};
+    struct lay_subject_configs parts = {0};
     const enum lay_method method = source->encoder && source->llm ? source->method : LAY_PLAIN;
     LAY_TRY(lay_dnn_create(&s->dnn, err));
     LAY_TRY(open_parts(s, source, &parts, err));
@@ -219,6 +213,20 @@ enum lay_status lay_subject_open(const struct lay_subject_source *source, enum l
     set_name(subject, source);
     subject->load_seconds = lay_progress_clock() - start - subject->make_seconds;
     return LAY_OK;
+}
+
+enum lay_status lay_subject_open_shapes(const struct lay_subject_source *source, enum lay_dtype dtype,
+                                        struct lay_subject *subject, struct lay_subject_configs *configs,
+                                        struct lay_err *err)
+{
+    *subject = (struct lay_subject){.dtype = dtype};
+    *configs = (struct lay_subject_configs){0};
+    const enum lay_status status = open_parts(subject, source, configs, err);
+    if (status != LAY_OK)
+        lay_subject_close(subject);
+    else
+        set_name(subject, source);
+    return status;
 }
 
 void lay_subject_close(struct lay_subject *s)

@@ -34,6 +34,17 @@ struct lay_subject {
 enum lay_status lay_subject_shape(const char *name, const struct lay_shape **shape, struct lay_err *err);
 bool lay_shape_is_encoder(const struct lay_shape *shape);
 
+/* Configurations of what a source names; those of parts it has not are zero. */
+struct lay_subject_configs {
+    struct lay_llm_config llm;
+    struct lay_encoder_config encoder;
+};
+/* The checkpoints [LLM, encoder, bridge] and configurations of a source of shapes, nothing loaded: what
+ * training starts from. *subject is complete or {0}; lay_subject_close accepts {0}. */
+enum lay_status lay_subject_open_shapes(const struct lay_subject_source *source, enum lay_dtype dtype,
+                                        struct lay_subject *subject, struct lay_subject_configs *configs,
+                                        struct lay_err *err);
+
 /* Loads it. *subject is complete or {0}; lay_subject_close accepts {0}. */
 enum lay_status lay_subject_open(const struct lay_subject_source *source, enum lay_dtype dtype,
                                  struct lay_subject *subject, struct lay_err *err);
