@@ -38,6 +38,7 @@ enum lay_status lay_measure_training(const struct lay_subject_source *source, en
                                      const struct lay_train_cell *cell, void (*say)(const char *plan),
                                      struct lay_train_row *row, struct lay_err *err);
 
+/* Nothing when there is no row. */
 void lay_train_put(struct lay_str *out, enum lay_bench_format format, const struct lay_train_row *rows,
                    size_t count);
 

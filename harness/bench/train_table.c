@@ -101,5 +101,6 @@ void lay_train_put(struct lay_str *out, enum lay_bench_format format, const stru
 {
     static void (*const put[LAY_BENCH_FORMATS])(struct lay_str *, const struct lay_train_row *, size_t) = {
         [LAY_BENCH_MD] = put_markdown, [LAY_BENCH_CSV] = put_csv, [LAY_BENCH_JSON] = put_json};
-    put[format](out, rows, count);
+    if (count > 0)
+        put[format](out, rows, count);
 }

@@ -27,6 +27,42 @@ class Bench(unittest.TestCase):
             self.assertGreater(cell["total_tps"], 0)
             self.assertAlmostEqual(cell["fraction_of_bound"], cell["total_tps"] / cell["bound_tps"], places=2)
 
+    def test_training_steps(self):
+        pair = ["--encoder-shape", "tiny-mt5", "--llm-shape", "tiny", "--bridge", "layalign"]
+        for subject, source in ((["--shape", "tiny"], 0), (pair, 6)):
+            result = bench("--train", *subject, "--dtype", "f32,bf16", "--batch", "3", "--prompt", "10", "--source", "6",
+                           "--new", "4", "--repetitions", "1", "--bound-seconds", "0.001", "--format", "json")
+            self.assertEqual(result.returncode, 0, result.stderr)
+            self.assertIn("layers kept", result.stderr)
+            cells = json.loads(result.stdout)
+            self.assertEqual([c["dtype"] for c in cells], ["f32", "bf16"])
+            for cell in cells:
+                self.assertEqual(cell["rows"], 3 * (10 + 4 - 1))
+                self.assertEqual(cell["source"], source)
+                self.assertAlmostEqual(cell["rows_per_second"] * cell["step_seconds"], cell["rows"], places=6)
+                self.assertAlmostEqual(cell["fraction_of_bound"],
+                                       cell["rows_per_second"] / cell["bound_rows_per_second"], places=9)
+                self.assertLessEqual(cell["peak_bytes"], cell["planned_bytes"])
+                self.assertEqual(cell["kept_layers"], cell["layers"])
+        table = bench("--train", "--shape", "tiny", "--batch", "2", "--prompt", "4", "--new", "3", "--repetitions", "1",
+                      "--bound-seconds", "0", "--quiet")
+        self.assertEqual((table.returncode, table.stderr), (0, ""))
+        self.assertIn("| tiny | bf16 |", table.stdout)
+        header, row = bench("--train", "--shape", "tiny", "--batch", "2", "--prompt", "4", "--new", "3",
+                            "--repetitions", "1", "--bound-seconds", "0", "-o", "csv", "--quiet").stdout.splitlines()
+        self.assertEqual(len(header.split(",")), len(row.split(",")))
+
+    def test_training_refuses_what_it_cannot_measure(self):
+        for wrong in (["--shape", "tiny-mt5"], ["--model", "nowhere"], ["--shape", "tiny", "--dtype", "int8"],
+                      ["--shape", "tiny", "--profile"],
+                      ["--encoder-shape", "tiny-mt5", "--llm-shape", "tiny", "--bridge", "layalign", "--prompt", "20"]):
+            result = bench("--train", *wrong)
+            self.assertEqual(result.returncode, 2, f"{wrong}: {result.stderr}")
+            self.assertEqual(len(result.stderr.strip().splitlines()), 1, result.stderr)
+        little = bench("--train", "--shape", "tiny", "--memory", "1M")
+        self.assertEqual((little.returncode, little.stdout), (3, ""))
+        self.assertIn("training needs", little.stderr)
+
     def test_refuses_what_it_cannot_measure(self):
         self.assertEqual(bench("--shape", "no-such-shape").returncode, 2)
         self.assertEqual(bench().returncode, 2)
