@@ -21,6 +21,7 @@ int lay_cmd_tasks(int argc, char **argv);
 int lay_cmd_inspect(int argc, char **argv);
 int lay_cmd_tokenize(int argc, char **argv);
 int lay_cmd_verify(int argc, char **argv);
+int lay_cmd_train(int argc, char **argv);
 int lay_cmd_make_model(int argc, char **argv);
 int lay_cmd_bench(int argc, char **argv);
 int lay_cmd_selftest(int argc, char **argv);

@@ -19,6 +19,7 @@ static const struct lay_command commands[] = {
     {"inspect", "show what a weight file or model directory holds", lay_cmd_inspect},
     {"tokenize", "show token ids and pieces of a text", lay_cmd_tokenize},
     {"verify", "recompute a golden case or a dump of your own model", lay_cmd_verify},
+    {"train", "train bridges (and models) in the papers' two stages", lay_cmd_train},
     {"make-model", "write a model directory with random weights", lay_cmd_make_model},
     {"bench", "measure tokens per second beside the machine's bound", lay_cmd_bench},
     {"selftest", "prove on this machine that answers do not depend on the batch", lay_cmd_selftest},

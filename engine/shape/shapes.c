@@ -5,7 +5,8 @@
 
 #include <string.h>
 
-/* Sizes from the published config.json files; the tiny ones are ours, odd enough to catch mix-ups. */
+/* Sizes from the published config.json files; the tiny ones are ours, odd enough to catch mix-ups; the
+ * miniature ones learn what data/miniature makes. */
 static const struct lay_shape shapes[] = {
     {.name = "tiny",
      .family = LAY_FAMILY_LLAMA,
@@ -16,6 +17,16 @@ static const struct lay_shape shapes[] = {
      .heads = 4,
      .kv_heads = 4,
      .head_dim = 16,
+     .positions = 2048},
+    {.name = "miniature",
+     .family = LAY_FAMILY_LLAMA,
+     .vocab = 1024,
+     .hidden = 128,
+     .inner = 256,
+     .layers = 3,
+     .heads = 4,
+     .kv_heads = 4,
+     .head_dim = 32,
      .positions = 2048},
     {.name = "tiny-mistral",
      .family = LAY_FAMILY_MISTRAL,
@@ -97,6 +108,15 @@ static const struct lay_shape shapes[] = {
      .heads = 5,
      .kv_heads = 5,
      .head_dim = 8},
+    {.name = "miniature-mt5",
+     .family = LAY_FAMILY_MT5,
+     .vocab = 1500,
+     .hidden = 128,
+     .inner = 256,
+     .layers = 4,
+     .heads = 4,
+     .kv_heads = 4,
+     .head_dim = 32},
     {.name = "mt5-small",
      .family = LAY_FAMILY_MT5,
      .vocab = 250112,

@@ -263,6 +263,54 @@ static enum lay_status add_bridge(const struct lay_train_save *save, struct list
     return LAY_OK;
 }
 
+/* Whether a tensor of a bridge's checkpoint belongs to the bridge: LayAlign's and LangBridge's may hold
+ * copies of encoder and LLM. MindMerger's mapping may stand there with or without its module's name. */
+static bool whole_bridge_name(const char *name, char *whole, size_t size)
+{
+    static const char *const modules[] = {"mapping.", "encoder_aligner.", "lb.alignment.", "mlp.",
+                                          "end_boundary"};
+    const bool gate = strstr(name, ".adaption_gate") != NULL;
+    for (size_t i = 0; i < sizeof modules / sizeof *modules; i++) {
+        if (strncmp(name, modules[i], strlen(modules[i])) != 0)
+            continue;
+        snprintf(whole, size, i < 3 ? "%s" : "mapping.%s", name);
+        return true;
+    }
+    snprintf(whole, size, "%s", name);
+    return gate;
+}
+
+static enum lay_status add_untrained(const struct lay_train_save *save, struct lay_weights *weights,
+                                     struct list *list, const char *strip, struct lay_err *err)
+{
+    LAY_TRY(lay_bridge_sources(weights, save->method, save->bridge, err));
+    for (size_t i = 0; i < lay_checkpoint_count(save->bridge); i++) {
+        const struct lay_tensor *stored = lay_checkpoint_at(save->bridge, i), *tensor;
+        char whole[200];
+        const char *name = whole;
+        if (!whole_bridge_name(stored->name, whole, sizeof whole))
+            continue;
+        skip_prefix(&name, strip);
+        if (list_find(list, name) >= 0)
+            continue;
+        LAY_TRY(lay_weights_get(weights, stored->name, stored->rank, stored->shape, &tensor, err));
+        LAY_TRY(add_stored(list, tensor, name, err));
+    }
+    return LAY_OK;
+}
+
+/* The bridge's own tensors, trained ones first. */
+static enum lay_status add_whole_bridge(const struct lay_train_save *save, struct list *list,
+                                        const char *strip, struct lay_err *err)
+{
+    struct lay_weights *weights;
+    LAY_TRY(add_bridge(save, list, strip, err));
+    LAY_TRY(lay_weights_create(&weights, err));
+    const enum lay_status status = add_untrained(save, weights, list, strip, err);
+    lay_weights_destroy(weights);
+    return status;
+}
+
 /* The whole module, in the order of the official code's state dict. */
 static enum lay_status add_whole(const struct lay_train_save *save, struct list *list, struct lay_err *err)
 {
@@ -275,7 +323,7 @@ static enum lay_status add_whole(const struct lay_train_save *save, struct list 
         langbridge ? "lb.lm.embed_tokens.weight" : "model_llm.model.model.embed_tokens.weight";
     LAY_TRY(add_alias(list, langbridge ? "lb.lm_head.weight" : "model_llm.model.lm_head.weight", table, err));
     LAY_TRY(add_alias(list, langbridge ? "lb.embeddings.weight" : "llm_embedding_layer.weight", table, err));
-    return add_bridge(save, list, "", err);
+    return add_whole_bridge(save, list, "", err);
 }
 
 static enum lay_status write_in(const char *dir, const char *name, const struct lay_str *text,
@@ -315,7 +363,7 @@ static enum lay_status write_bridge(const struct lay_train_save *save, const cha
     enum lay_status status = path ? LAY_OK : lay_no_memory(err, "a path");
     if (status == LAY_OK)
         status = save->bin && !wrapped ? add_whole(save, &list, err)
-                                       : add_bridge(save, &list, wrapped ? "mapping." : "", err);
+                                       : add_whole_bridge(save, &list, wrapped ? "mapping." : "", err);
     if (status == LAY_OK && save->bin)
         status = lay_torch_write(path, wrapped ? "model_state_dict" : NULL, list.items, list.count, err);
     else if (status == LAY_OK)

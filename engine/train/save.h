@@ -14,10 +14,12 @@
 struct lay_train_save {
     const struct lay_trainable *trainable;
     enum lay_method method;
-    const struct lay_checkpoint *llm, *encoder; /* tensors that are not trained; encoder NULL for plain */
-    const char *llm_dir, *encoder_dir;          /* whose other files go with trained models */
-    enum lay_dtype dtype;                       /* of trained tensors: f32, f16, bf16 */
-    bool bin;                                   /* pytorch_model.bin for the bridge */
+    /* Tensors that are not trained; encoder and bridge NULL for plain. Of the bridge those that an ablation
+     * leaves out of the training, so that the checkpoint is whole. */
+    const struct lay_checkpoint *llm, *encoder, *bridge;
+    const char *llm_dir, *encoder_dir; /* whose other files go with trained models */
+    enum lay_dtype dtype;              /* of trained tensors: f32, f16, bf16 */
+    bool bin;                          /* pytorch_model.bin for the bridge */
 };
 
 enum lay_status lay_train_save(const struct lay_train_save *save, const char *dir, struct lay_err *err);

@@ -21,7 +21,7 @@ void lay_progress_init(struct lay_progress *p, const char *label, bool quiet)
     p->started = p->printed = lay_progress_clock();
 }
 
-static void duration(double seconds, char *text, size_t size)
+void lay_progress_duration(double seconds, char *text, size_t size)
 {
     const long s = seconds > 0 ? (long)(seconds + 0.5) : 0;
     if (s < 60)
@@ -81,7 +81,7 @@ void lay_progress_text(const struct lay_progress *p, double now, char *text, siz
     const double elapsed = now - p->started;
     const size_t fresh = p->done - p->before;
     if (fresh > 0)
-        duration(elapsed / (double)fresh * (double)(p->total - p->done), left, sizeof left);
+        lay_progress_duration(elapsed / (double)fresh * (double)(p->total - p->done), left, sizeof left);
     int n = snprintf(text, size, "%.40s  %zu/%zu", p->label, p->done, p->total);
     if (p->done > 0 && n > 0 && (size_t)n < size)
         n += snprintf(text + n, size - (size_t)n, "  acc %.1f", 100.0 * (double)p->correct / (double)p->done);

@@ -31,6 +31,9 @@ void lay_progress_say(struct lay_progress *progress, const char *text, bool last
 /* The line without its end: "NAME 37/250 acc 43.2 512 tok/s 12m left"; now as in `started`. */
 void lay_progress_text(const struct lay_progress *progress, double now, char *text, size_t size);
 
+/* "12s", "3m05s", "2h10m" */
+void lay_progress_duration(double seconds, char *text, size_t size);
+
 double lay_progress_clock(void); /* seconds */
 
 #endif

@@ -1,0 +1,144 @@
+#include "harness/train/log.h"
+
+#include "engine/base/file.h"
+#include "engine/base/json.h"
+#include "engine/base/mem.h"
+#include "reports/svg.h"
+
+#include <math.h>
+#include <string.h>
+
+#define CURVE_POINTS 500 /* of the picture; longer runs are averaged over stretches of steps */
+
+static const char *const names[LAY_TRAIN_COLUMNS] = {
+    "step", "epoch", "samples", "target_tokens", "loss", "learning_rate", "gradient_norm", "dev_loss"};
+
+enum lay_status lay_train_log_add(struct lay_train_log *log, const struct lay_train_row *row,
+                                  struct lay_err *err)
+{
+    if (!lay_grow((void **)&log->rows, &log->capacity, log->count + 1, sizeof *log->rows))
+        return lay_no_memory(err, "the log");
+    log->rows[log->count++] = *row;
+    return LAY_OK;
+}
+
+void lay_train_log_free(struct lay_train_log *log)
+{
+    lay_free(log->rows);
+    *log = (struct lay_train_log){0};
+}
+
+/* A column by its number; the last one, behind those of the row, is the perplexity. */
+static double column(const struct lay_train_row *row, int i)
+{
+    double values[LAY_TRAIN_COLUMNS];
+    memcpy(values, row, sizeof values);
+    return i < LAY_TRAIN_COLUMNS ? values[i] : exp(row->dev_loss);
+}
+
+static void put_number(struct lay_str *out, double value, const char *nothing)
+{
+    if (isnan(value))
+        lay_str_puts(out, nothing);
+    else if (value == floor(value) && fabs(value) < 1e15)
+        lay_str_printf(out, "%.0f", value);
+    else
+        lay_json_put_double(out, value);
+}
+
+static void put_csv(struct lay_str *out, const struct lay_train_log *log)
+{
+    for (int i = 0; i < LAY_TRAIN_COLUMNS; i++)
+        lay_str_printf(out, "%s,", names[i]);
+    lay_str_puts(out, "dev_perplexity\n");
+    for (size_t r = 0; r < log->count; r++)
+        for (int i = 0; i <= LAY_TRAIN_COLUMNS; i++) {
+            put_number(out, column(&log->rows[r], i), "");
+            lay_str_putc(out, i < LAY_TRAIN_COLUMNS ? ',' : '\n');
+        }
+}
+
+static void put_json(struct lay_str *out, const struct lay_train_log *log)
+{
+    for (size_t r = 0; r < log->count; r++) {
+        lay_str_puts(out, r ? ",\n  {" : "[\n  {");
+        for (int i = 0; i < LAY_TRAIN_COLUMNS; i++) {
+            lay_str_printf(out, "%s\"%s\": ", i ? ", " : "", names[i]);
+            put_number(out, column(&log->rows[r], i), "null");
+        }
+        lay_str_putc(out, '}');
+    }
+    lay_str_puts(out, log->count ? "\n]\n" : "[]\n");
+}
+
+/* The mean loss of stretches of steps, and the dev loss where there is one. */
+struct curve {
+    double *x, *y, *dev_x, *dev_y;
+    size_t count, n_dev;
+};
+
+static void draw(struct curve *c, const struct lay_train_log *log)
+{
+    const size_t stretch = (log->count + CURVE_POINTS - 1) / CURVE_POINTS;
+    for (size_t r = 0; r < log->count; r++) {
+        const size_t i = r / stretch;
+        const size_t length = (i + 1) * stretch <= log->count ? stretch : log->count - i * stretch;
+        c->x[i] = log->rows[r].step;
+        c->y[i] += log->rows[r].loss / (double)length;
+        c->count = i + 1;
+        if (!isnan(log->rows[r].dev_loss)) {
+            c->dev_x[c->n_dev] = log->rows[r].step;
+            c->dev_y[c->n_dev++] = log->rows[r].dev_loss;
+        }
+    }
+}
+
+static enum lay_status put_curve(struct lay_str *out, const struct lay_train_log *log, const char *title,
+                                 struct lay_err *err)
+{
+    double *memory = lay_alloc(log->count * 4, sizeof *memory);
+    if (!memory)
+        return lay_no_memory(err, "the loss curve");
+    struct curve c = {memory, memory + log->count, memory + 2 * log->count, memory + 3 * log->count, 0, 0};
+    draw(&c, log);
+    const struct lay_svg_series series[] = {{.name = "training", .x = c.x, .y = c.y, .count = c.count},
+                                            {.name = "dev", .x = c.dev_x, .y = c.dev_y, .count = c.n_dev}};
+    const struct lay_svg_plot plot = {
+        .frame = {.id = "loss",
+                  .title = title,
+                  .about = "The loss per target token over the steps of the training.",
+                  .x_label = "step",
+                  .y_label = "loss per target token",
+                  .alone = true},
+        .series = series,
+        .count = c.n_dev ? 2 : 1,
+        .log_y = true};
+    const enum lay_status status = lay_svg_lines(out, &plot, err);
+    lay_free(memory);
+    return status;
+}
+
+enum lay_status lay_train_log_write(const struct lay_train_log *log, const char *dir, const char *title,
+                                    struct lay_err *err)
+{
+    static const char *const files[] = {"log.csv", "log.json", "loss.svg"};
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        struct lay_str text = {0};
+        enum lay_status status = LAY_OK;
+        if (i == 0)
+            put_csv(&text, log);
+        else if (i == 1)
+            put_json(&text, log);
+        else if (log->count)
+            status = put_curve(&text, log, title, err);
+        char *path = lay_path_join(dir, files[i]);
+        if (status == LAY_OK)
+            status = path ? lay_str_check(&text, err) : lay_no_memory(err, "a path");
+        if (status == LAY_OK && text.length)
+            status = lay_file_write(path, text.data, text.length, err);
+        lay_free(path);
+        lay_str_free(&text);
+        LAY_TRY(status);
+    }
+    return LAY_OK;
+}

@@ -1,0 +1,324 @@
+"""`layeval train`: the losses of an independent implementation, resuming to the bit, checkpoints that `layeval run` and
+Python read, clear refusals before the first step."""
+import csv
+import io
+import json
+import os
+import pathlib
+import pickle
+import shutil
+import signal
+import struct
+import subprocess
+import tempfile
+import time
+import unittest
+import zipfile
+
+LAYEVAL = os.environ["LAYEVAL"]
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+DEMO = ROOT / "data" / "demo"
+TOY = str(ROOT / "tests" / "reference" / "train20.jsonl")
+
+
+def run(*arguments):
+    return subprocess.run([LAYEVAL, *map(str, arguments)], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                          encoding="utf-8", check=False, timeout=300)
+
+
+def train(system, out, *options, data=TOY, stage="task"):
+    return ["train", "--system", DEMO / (system + ".json"), "--stage", stage, "--data", data, "--out", out, "--quiet",
+            "--threads", "1", *options]
+
+
+def read_log(out):
+    with open(out / "log.csv", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def content(directory, leave_out=("timing.json",)):
+    return {str(path.relative_to(directory)): path.read_bytes() for path in sorted(directory.rglob("*"))
+            if path.is_file() and path.name not in leave_out}
+
+
+class Storage:
+    def __init__(self, kind, key):
+        self.kind, self.key = kind, key
+
+
+class TorchPickle(pickle.Unpickler):
+    """What torch.load does, with Python alone: tensors become (storage kind, key, offset, shape, strides)."""
+
+    def find_class(self, module, name):
+        return {("torch._utils", "_rebuild_tensor_v2"): lambda storage, offset, shape, strides, grad, hooks:
+                    (storage, offset, shape, strides),
+                ("torch", "FloatStorage"): "f", ("torch", "BFloat16Storage"): "H",
+                ("collections", "OrderedDict"): dict}[module, name]
+
+    def persistent_load(self, pid):
+        return Storage(pid[1], pid[2])
+
+
+def read_torch(path):
+    with zipfile.ZipFile(path) as archive:
+        assert archive.testzip() is None
+        assert all(entry.compress_type == zipfile.ZIP_STORED for entry in archive.infolist())
+        top = archive.namelist()[0].split("/")[0]
+        assert archive.read(top + "/version") == b"3\n" and archive.read(top + "/byteorder") == b"little"
+        state = TorchPickle(io.BytesIO(archive.read(top + "/data.pkl"))).load()
+        data = {name.rsplit("/", 1)[1]: archive.read(name) for name in archive.namelist() if "/data/" in name}
+    return state, data
+
+
+def numbers(tensor, data):
+    storage, offset, shape, strides = tensor
+    count = 1
+    for size, stride in zip(reversed(shape), reversed(strides)):
+        assert stride == count
+        count *= size
+    size = struct.calcsize("<" + storage.kind)
+    assert offset == 0 and len(data[storage.key]) == count * size
+    return struct.unpack("<%d%s" % (count, storage.kind), data[storage.key])
+
+
+def read_safetensors(path):
+    raw = path.read_bytes()
+    length = struct.unpack("<Q", raw[:8])[0]
+    header = json.loads(raw[8:8 + length])
+    return {name: (entry, raw[8 + length:][slice(*entry["data_offsets"])]) for name, entry in header.items()
+            if name != "__metadata__"}
+
+
+def write_safetensors(path, tensors):
+    header, data = {}, b""
+    for name, (entry, raw) in tensors.items():
+        header[name] = {**entry, "data_offsets": [len(data), len(data) + len(raw)]}
+        data += raw
+    text = json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(text)) + text + data)
+
+
+class Training(unittest.TestCase):
+    def setUp(self):
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="layeval-train-"))
+        self.addCleanup(shutil.rmtree, self.directory)
+
+    def succeed(self, *arguments):
+        result = run(*arguments)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        return result
+
+    def refuse(self, code, says, *arguments):
+        result = run(*arguments)
+        self.assertEqual(result.returncode, code, result.stderr)
+        self.assertEqual(result.stderr.count("\n"), 1, result.stderr)
+        self.assertIn(says, result.stderr)
+        return result
+
+    def reference_options(self, settings):
+        beta1, beta2 = settings["betas"]
+        return ["--train", ",".join(settings["train"]), "--steps", 20, "--batch-size", settings["batch"], "--seed",
+                settings["seed"], "--lr", settings["lr"], "--warm-up", settings["warm_up"], "--clip", settings["clip"],
+                "--beta1", beta1, "--beta2", beta2, "--weight-decay", settings["decay"]]
+
+    def test_twenty_steps_are_those_of_pytorch(self):
+        with open(ROOT / "tests" / "reference" / "train20.json", encoding="utf-8") as file:
+            runs = json.load(file)
+        for method, settings in runs.items():
+            out = self.directory / method
+            init = DEMO / "bridges" / method / "model.safetensors"
+            self.succeed(*train(method, out, "--init", init, *self.reference_options(settings)))
+            losses = [float(row["loss"]) for row in read_log(out)]
+            self.assertEqual(len(losses), 20)
+            for step, (ours, theirs) in enumerate(zip(losses, settings["losses"])):
+                self.assertLess(abs(ours - theirs), 2e-5 * theirs, f"{method}, step {step + 1}")
+
+    def test_threads_and_passes_change_no_bit(self):
+        options = ["--train", "bridge,llm,encoder", "--steps", 4, "--batch-size", 4, "--lr", "1e-2", "--dev", 2]
+        self.succeed(*train("layalign", self.directory / "one", *options))
+        self.succeed(*train("layalign", self.directory / "two", *options, "--threads", 2, "--pass-rows", 20))
+        self.assertEqual(content(self.directory / "one"), content(self.directory / "two"))
+
+    def test_killed_and_interrupted_runs_go_on_to_the_bit(self):
+        options = ["--steps", 60, "--batch-size", 4, "--lr", "1e-2", "--save-every", 5, "--dev", 2, "--dev-every", 8]
+        whole, broken = self.directory / "whole", self.directory / "broken"
+        self.succeed(*train("layalign", whole, *options))
+        for number, code in ((signal.SIGKILL, -9), (signal.SIGINT, 130)):
+            process = subprocess.Popen([LAYEVAL, *map(str, train("layalign", broken, *options))],
+                                       stderr=subprocess.PIPE, text=True)
+            self.wait_for_more(broken / "state.safetensors", process)
+            process.send_signal(number)
+            _, said = process.communicate(timeout=60)
+            if process.returncode != 0:  # it may have been quicker
+                self.assertEqual(process.returncode, code, said)
+            if process.returncode == 130:
+                self.assertIn("the same command goes on", said)
+        self.succeed(*train("layalign", broken, *options))
+        self.assertEqual(content(broken), content(whole))
+        self.assertEqual([row["step"] for row in read_log(broken)], [str(i + 1) for i in range(60)])
+        result = self.succeed(*train("layalign", broken, *options))
+        self.assertEqual(result.stderr, "")
+
+    def wait_for_more(self, path, process):
+        before = path.stat().st_mtime_ns if path.exists() else 0
+        for _ in range(3000):
+            if process.poll() is not None or (path.exists() and path.stat().st_mtime_ns != before):
+                return
+            time.sleep(0.005)
+        self.fail("no state was saved")
+
+    def test_another_command_does_not_go_on_in_the_same_directory(self):
+        options = ["--steps", 2, "--batch-size", 4]
+        self.succeed(*train("layalign", self.directory / "a", *options))
+        self.refuse(3, "training.learning_rate", *train("layalign", self.directory / "a", *options, "--lr", "0.5"))
+
+    def test_checkpoints_are_accepted_by_run(self):
+        for method in ("langbridge", "mindmerger", "layalign"):
+            out = self.directory / method
+            self.succeed(*train(method, out, "--steps", 1, "--batch-size", 4, "--lr", "1e-3"))
+            self.succeed(*train(method, self.directory / (method + "-bin"), "--steps", 1, "--batch-size", 4, "--lr",
+                                "1e-3", "--save-format", "bin"))
+            answers = []
+            for folder in (out, self.directory / (method + "-bin")):
+                bridge = folder / "last" / "bridge"
+                weights = next(p for p in bridge.iterdir() if p.suffix in (".safetensors", ".bin"))
+                system = {"name": method, "method": method, "llm": {"path": str(DEMO / "llm")},
+                          "encoder": {"path": str(DEMO / "encoder")}, "prompt_set": "mindmerger", "max_new_tokens": 8,
+                          "bridge": {"path": str(bridge if method == "langbridge" else weights)}}
+                (folder / "system.json").write_text(json.dumps(system))
+                self.succeed("run", "--system", folder / "system.json", "--task", "mgsm", "--lang", "de", "--limit", 2,
+                             "--data", ROOT / "data" / "samples", "--out", folder / "run", "--quiet")
+                answers.append((folder / "run" / "samples_mgsm_de.jsonl").read_text(encoding="utf-8"))
+            self.assertEqual(answers[0], answers[1], method)
+
+    def test_ablations_train_what_they_leave_and_save_the_rest(self):
+        bridge = {"path": "out/last/bridge/model.safetensors", "encoder_layers": [0, 3], "language_layers": [1, 2],
+                  "structure": "MLP"}
+        for switch, frozen in (("soft_prompt", "mapping.mlp.linear1.weight"), ("adapter_attention", None)):
+            system = {"name": switch, "method": "layalign", "llm": {"path": str(DEMO / "llm")}, switch: False,
+                      "encoder": {"path": str(DEMO / "encoder")}, "bridge": bridge, "max_new_tokens": 4}
+            folder = self.directory / switch
+            folder.mkdir()
+            (folder / "system.json").write_text(json.dumps(system))
+            self.succeed("train", "--system", folder / "system.json", "--stage", "task", "--data", TOY, "--out",
+                         folder / "out", "--steps", 2, "--batch-size", 4, "--lr", "1e-2", "--threads", 1, "--quiet")
+            saved = read_safetensors(folder / "out" / "last" / "bridge" / "model.safetensors")
+            self.assertEqual(saved["encoder_aligner.projector.fc1.weight"][0]["shape"], [4, 2])
+            state = read_safetensors(folder / "out" / "state.safetensors")
+            if frozen:
+                self.assertNotIn("value." + frozen, state)
+                self.assertIn(frozen, saved)
+            self.succeed("run", "--system", folder / "system.json", "--task", "mgsm", "--lang", "de", "--limit", 1,
+                         "--data", ROOT / "data" / "samples", "--out", folder / "run", "--quiet")
+
+    def test_python_reads_the_whole_module(self):
+        out = self.directory / "bin"
+        self.succeed(*train("layalign", out, "--steps", 2, "--batch-size", 4, "--lr", "1e-2", "--save-format", "bin"))
+        state, data = read_torch(out / "last" / "bridge" / "pytorch_model.bin")
+        saved = read_safetensors(out / "state.safetensors")
+        for name in ("mapping.end_boundary", "encoder_aligner.projector.fc1.weight",
+                     "model_llm.model.model.layers.3.self_attn.adaption_gate"):
+            entry, raw = saved["value." + name]
+            self.assertEqual(list(state[name][2]), entry["shape"])
+            self.assertEqual(struct.pack("<%df" % (len(raw) // 4), *numbers(state[name], data)), raw, name)
+        llm = read_safetensors(DEMO / "llm" / "model.safetensors")
+        query = state["model_llm.model.model.layers.0.self_attn.model.q_proj.weight"]
+        self.assertEqual(data[query[0].key], llm["model.layers.0.self_attn.q_proj.weight"][1])
+        self.assertEqual(state["llm_embedding_layer.weight"][0].key,
+                         state["model_llm.model.model.embed_tokens.weight"][0].key)
+        self.assertEqual(data[state["encoder_mt.embed_tokens.weight"][0].key],
+                         read_safetensors(DEMO / "encoder" / "model.safetensors")["shared.weight"][1])
+        self.assertEqual({name for name in state if "decoder" in name}, set())
+
+    def test_mindmerger_is_wrapped_as_its_code_saves_it(self):
+        out = self.directory / "bin"
+        self.succeed(*train("mindmerger", out, "--steps", 1, "--batch-size", 4, "--save-format", "bin", "--save-dtype",
+                            "bf16"))
+        state, data = read_torch(out / "last" / "bridge" / "pytorch_model.bin")
+        self.assertEqual(sorted(state["model_state_dict"]), ["end_boundary", "mlp.linear1.bias", "mlp.linear1.weight",
+                                                             "mlp.linear2.bias", "mlp.linear2.weight"])
+        self.assertEqual(len(numbers(state["model_state_dict"]["end_boundary"], data)), 64)
+
+    def test_unfrozen_models_become_directories(self):
+        out = self.directory / "llm"
+        self.succeed(*train("plain", out, "--train", "llm", "--steps", 1, "--batch-size", 4, "--save-dtype", "bf16"))
+        self.assertEqual(set(os.listdir(out / "last" / "llm")),
+                         {"model.safetensors", "config.json", "generation_config.json", "tokenizer.model",
+                          "tokenizer_config.json"})
+        before = read_safetensors(DEMO / "llm" / "model.safetensors")
+        after = read_safetensors(out / "last" / "llm" / "model.safetensors")
+        self.assertEqual({n: e["shape"] for n, (e, _) in before.items()}, {n: e["shape"] for n, (e, _) in after.items()})
+
+    def test_a_loss_that_is_no_number_stops(self):
+        bridge = read_safetensors(DEMO / "bridges" / "mindmerger" / "model.safetensors")
+        entry, raw = bridge["mlp.linear2.weight"]
+        bridge["mlp.linear2.weight"] = (entry, b"\x7f\x7f" * (len(raw) // 2))  # 3.4e38 in bf16
+        write_safetensors(self.directory / "huge.safetensors", bridge)
+        result = self.refuse(3, "step 1: the loss is not finite", *train(
+            "mindmerger", self.directory / "out", "--steps", 3, "--batch-size", 4, "--init",
+            self.directory / "huge.safetensors"))
+        self.assertRegex(result.stderr, r"train20\.jsonl:\d+.*no checkpoint had been saved")
+
+    def test_bad_input_is_refused_before_the_first_step(self):
+        pairs = self.directory / "pairs" / "en-de"
+        pairs.mkdir(parents=True)
+        (pairs / "train_100k.de").write_text("Eins\nZwei\n")
+        (pairs / "train_100k.en").write_text("One\n")
+        (self.directory / "empty.jsonl").write_text("")
+        (self.directory / "sourceless.jsonl").write_text('{"target": "One"}\n')
+        out = self.directory / "out"
+        other = self.directory / "other"
+        self.succeed("make-model", "--shape", "mindmerger", "--encoder", DEMO / "encoder", "--llm",
+                     ROOT / "tests" / "golden" / "mindmerger_mt5_llama" / "llm", "--out", other, "--quiet")
+        cases = [
+            (3, "different numbers of lines", train("layalign", out, data=self.directory / "pairs", stage="translation")),
+            (3, "the file is empty", train("layalign", out, data=self.directory / "empty.jsonl")),
+            (3, "no source for the encoder", train("layalign", out, data=self.directory / "sourceless.jsonl")),
+            (3, "the target has", train("layalign", out, "--target-length", 3)),
+            (3, "nothing is left to train on", train("layalign", out, "--dev", 11)),
+            (3, "mapping.mlp.linear2.weight", train("mindmerger", out, "--init", other / "model.safetensors")),
+            (3, "neither a directory", train("layalign", out, data=self.directory / "nowhere")),
+            (2, "neither translation nor task", train("layalign", out, stage="three")),
+            (2, "none of bridge, llm, encoder, head", train("layalign", out, "--train", "bridges")),
+            (2, "neither bridge nor encoder", train("plain", out, "--train", "encoder")),
+            (2, "would read nothing", train("plain", out, stage="translation", data=self.directory / "pairs")),
+            (2, "--lr", train("layalign", out, "--lr", "-1")),
+            (2, "--preset", train("layalign", out, "--preset", "gpt")),
+            (2, "--schedule", train("layalign", out, "--schedule", "step")),
+            (2, "--save-format", train("layalign", out, "--save-format", "gguf")),
+            (2, "missing --data", ["train", "--system", DEMO / "layalign.json", "--stage", "task", "--out", out]),
+        ]
+        for code, says, arguments in cases:
+            with self.subTest(says):
+                self.refuse(code, says, *arguments)
+        self.assertFalse((out / "state.safetensors").exists())
+
+    def test_targets_are_cut_when_asked(self):
+        self.succeed(*train("layalign", self.directory / "out", "--target-length", 3, "--cut-targets", "--steps", 1,
+                            "--batch-size", 11))
+        expected = 0
+        with open(TOY, encoding="utf-8") as file:
+            for line in file:
+                ids = json.loads(run("tokenize", "--model", DEMO / "llm", "--no-special", "--json", "--text",
+                                     json.loads(line)["target"]).stdout)["ids"]
+                expected += min(len(ids) + 1, 3)  # and the eos
+        self.assertEqual(read_log(self.directory / "out")[0]["target_tokens"], str(expected))
+
+    def test_a_dry_run_prints_the_plan_and_writes_nothing(self):
+        result = self.succeed(*train("layalign", self.directory / "out", "--dry-run", "--batch-size", 4, "--dev", 1))
+        self.assertIn("10 samples, 1 more for the dev loss; 9 steps of 4 samples", result.stdout)
+        self.assertFalse((self.directory / "out").exists())
+
+    def test_a_preset_is_a_set_of_defaults(self):
+        result = self.succeed(*train("layalign", self.directory / "out", "--preset", "layalign-math-stage2", "--steps",
+                                     1, "--lang", "de", "--seed", 3, "--batch-size", 2))
+        self.assertEqual(result.stdout, "")
+        manifest = json.loads((self.directory / "out" / "manifest.json").read_text())
+        self.assertEqual(manifest["training"]["learning_rate"], 3e-5)
+        self.assertEqual(manifest["training"]["batch"], 2)
+        self.assertEqual(manifest["data"]["source_length"], 512)
+        self.assertEqual(manifest["data"]["files"][0]["items"], 4)
+
+
+if __name__ == "__main__":
+    unittest.main()
