@@ -6,6 +6,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import struct
 import subprocess
 import sys
@@ -378,6 +379,19 @@ class Analyze(unittest.TestCase):
         result = run(*system("plain"), *data, "--out", self.dir / "file")
         self.assertEqual(result.returncode, 3)
         self.fails(3, "nosuch.json", "--system", self.dir / "nosuch.json", *data, "--out", self.dir / "x")
+
+    def test_ctrl_c_ends_with_130_and_leaves_no_figure(self):
+        path = self.write("many.jsonl", *[json.dumps({"en": "two apples and three pears", "de": "zwei Äpfel"})] * 30000)
+        process = subprocess.Popen([LAYEVAL, "analyze", *system("layalign"), "--parallel", path, "--limit", "0", "--threads", "1",
+                                    "--out", self.dir / "o"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.assertIn("weights loaded", process.stderr.readline())
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+        self.assertEqual((process.returncode, out), (130, ""), err)
+        # ended at once when the signal came before the first sentence: then the lock of the dead process stays, which holds
+        # nobody up
+        self.assertLessEqual(set(contents(self.dir / "o")), {".lock"})
+        self.analyzed(*system("layalign"), "--parallel", path, "--limit", "1", name="o")
 
     def test_progress_on_stderr_and_figures_on_stdout(self):
         result = run(*system("layalign"), "--data", "data/samples", "--task", "mgsm", "--limit", 2, "--out", self.dir / "o")
