@@ -26,13 +26,25 @@ static struct lay_str *next_finding(struct findings *findings)
     return &findings->text;
 }
 
+/* The same value, however it is laid out. */
+static bool same_json(const char *a, const char *b)
+{
+    cJSON *x = NULL, *y = NULL;
+    const bool same = strcmp(a, b) == 0 ||
+                      (lay_json_parse("doc", a, strlen(a), &x, NULL) == LAY_OK &&
+                       lay_json_parse("doc", b, strlen(b), &y, NULL) == LAY_OK && cJSON_Compare(x, y, true));
+    cJSON_Delete(x);
+    cJSON_Delete(y);
+    return same;
+}
+
 bool lay_same_sample(const struct lay_record *a, const struct lay_record *b, bool math)
 {
     if (strcmp(a->target, b->target) == 0)
         return true;
     if (math && a->paper_target_number == b->paper_target_number)
         return true;
-    return a->doc && b->doc && cJSON_Compare(a->doc, b->doc, true);
+    return a->doc && b->doc && same_json(a->doc, b->doc);
 }
 
 /* doc_ids of one kind in one language. */

@@ -171,7 +171,7 @@ static void put_flip(struct lay_str *out, const struct lay_comparison *compariso
     lay_emit_string(&emit, "extracted_b", extracted(flip->b, comparison->scorer));
     lay_emit_string(&emit, "output_a", flip->a->output);
     lay_emit_string(&emit, "output_b", flip->b->output);
-    lay_emit_tree(&emit, "doc", flip->a->doc);
+    lay_emit_json(&emit, "doc", flip->a->doc);
     lay_emit_close(&emit, '}');
     lay_str_putc(out, '\n');
 }

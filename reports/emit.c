@@ -92,3 +92,9 @@ void lay_emit_tree(struct lay_emit *emit, const char *key, const cJSON *tree)
     }
     lay_str_free(&text);
 }
+
+void lay_emit_json(struct lay_emit *emit, const char *key, const char *json)
+{
+    member(emit, key);
+    lay_str_puts(emit->out, json ? json : "null");
+}

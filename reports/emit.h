@@ -22,5 +22,6 @@ void lay_emit_int(struct lay_emit *emit, const char *key, int64_t value);
 void lay_emit_double(struct lay_emit *emit, const char *key, double value); /* 1.0 keeps its point */
 void lay_emit_bool(struct lay_emit *emit, const char *key, bool value);
 void lay_emit_tree(struct lay_emit *emit, const char *key, const cJSON *tree); /* NULL: null */
+void lay_emit_json(struct lay_emit *emit, const char *key, const char *json);  /* as it stands; NULL: null */
 
 #endif

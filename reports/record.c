@@ -4,10 +4,10 @@
 
 static void record_free(struct lay_record *record)
 {
-    cJSON_Delete(record->doc);
-    char *const texts[] = {record->question,         record->source,       record->prompt,
-                           record->target,           record->output,       record->paper_extracted,
-                           record->strict_extracted, record->error_message};
+    char *const texts[] = {
+        record->doc,          record->question, record->source,          record->prompt,
+        record->target,       record->output,   record->paper_extracted, record->strict_extracted,
+        record->error_message};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         lay_free(texts[i]);
 }

@@ -13,7 +13,7 @@
 
 struct lay_record {
     int64_t doc_id;
-    cJSON *doc;            /* the item as the data file has it */
+    char *doc;             /* the item as the data file has it, JSON text on one line; NULL if unknown */
     char *question;        /* what the official result files call question (math); else NULL */
     char *source;          /* text the encoder read; NULL if none */
     char *prompt;          /* the LLM's text prompt; NULL if none */

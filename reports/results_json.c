@@ -19,6 +19,7 @@ struct subject {
     enum lay_set set;
     const char *prefix; /* of every name */
     const char *name;
+    struct lay_err *fault; /* gets what went wrong with a language */
 };
 
 static const cJSON *member_of(const cJSON *object, const char *key)
@@ -169,10 +170,9 @@ static void put_task_hash(struct lay_emit *emit, const struct subject *subject)
     struct lay_sample_hashes hashes;
     char hex[LAY_HASH_HEX];
     for (size_t i = 0; i < subject->cell->count && !all.failed; i++) {
-        if (lay_sample_hash(&subject->cell->records[i], &hashes, NULL) != LAY_OK)
-            all.failed = true;
-        else
-            lay_str_printf(&all, "%s%s%s", hashes.doc, hashes.prompt, hashes.target);
+        if (lay_sample_hash(&subject->cell->records[i], &hashes, subject->fault) != LAY_OK)
+            break;
+        lay_str_printf(&all, "%s%s%s", hashes.doc, hashes.prompt, hashes.target);
     }
     lay_hash_hex(lay_hash_bytes(lay_str_text(&all), all.length), hex);
     emit->out->failed |= all.failed;
@@ -267,7 +267,9 @@ static enum lay_status put_task(struct lay_emit *emit, const struct section *sec
 {
     char name[512];
     struct lay_average average;
+    struct lay_err fault = {0};
     subject.name = name;
+    subject.fault = &fault;
     for (int i = 0; section->average && i < LAY_SET_COUNT; i++) {
         subject.set = set_order[i];
         LAY_TRY(lay_task_average(subject.task, subject.set, &average, err));
@@ -283,6 +285,8 @@ static enum lay_status put_task(struct lay_emit *emit, const struct section *sec
         subject.cell = &subject.task->cells[i];
         snprintf(name, sizeof name, "%s%s_%s", subject.prefix, subject.task->task, subject.cell->language);
         section->language(emit, &subject);
+        if (fault.status != LAY_OK)
+            return lay_fail(err, fault.status, "%s", fault.message);
     }
     return LAY_OK;
 }

@@ -4,6 +4,7 @@
 #include "engine/base/mem.h"
 #include "reports/emit.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static void hash_text(const char *text, char hex[LAY_HASH_HEX])
@@ -11,13 +12,25 @@ static void hash_text(const char *text, char hex[LAY_HASH_HEX])
     lay_hash_hex(lay_hash_bytes(text ? text : "", text ? strlen(text) : 0), hex);
 }
 
+/* As json.dumps(doc, indent=2, ensure_ascii=False) lays it out. */
+static enum lay_status put_indented(struct lay_str *out, const struct lay_record *record, struct lay_err *err)
+{
+    char where[64];
+    cJSON *doc;
+    snprintf(where, sizeof where, "the journal: doc of sample %lld", (long long)record->doc_id);
+    LAY_TRY(lay_json_parse(where, record->doc, strlen(record->doc), &doc, err));
+    lay_json_put(out, doc, 2);
+    cJSON_Delete(doc);
+    return LAY_OK;
+}
+
 enum lay_status lay_sample_hash(const struct lay_record *record, struct lay_sample_hashes *hashes,
                                 struct lay_err *err)
 {
     struct lay_str doc = {0};
-    if (record->doc)
-        lay_json_put(&doc, record->doc, 2);
-    const enum lay_status status = lay_str_check(&doc, err);
+    enum lay_status status = record->doc ? put_indented(&doc, record, err) : LAY_OK;
+    if (status == LAY_OK)
+        status = lay_str_check(&doc, err);
     if (status == LAY_OK) {
         hash_text(lay_str_text(&doc), hashes->doc);
         hash_text(record->prompt, hashes->prompt);
@@ -45,7 +58,7 @@ static void put_layout(struct lay_emit *emit, const struct lay_record *record, c
                        const struct lay_sample_hashes *hashes)
 {
     lay_emit_int(emit, "doc_id", record->doc_id);
-    lay_emit_tree(emit, "doc", record->doc);
+    lay_emit_json(emit, "doc", record->doc);
     lay_emit_string(emit, "target", record->target);
     lay_emit_open(emit, "arguments", '{');
     lay_emit_open(emit, "gen_args_0", '{');

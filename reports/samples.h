@@ -14,6 +14,7 @@
 struct lay_sample_hashes {
     char doc[LAY_HASH_HEX], prompt[LAY_HASH_HEX], target[LAY_HASH_HEX];
 };
+/* LAY_ERR_INPUT if the record's doc is no JSON. */
 enum lay_status lay_sample_hash(const struct lay_record *record, struct lay_sample_hashes *hashes,
                                 struct lay_err *err);
 

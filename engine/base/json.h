@@ -16,7 +16,8 @@
 #define LAY_JSON_FILE_MAX ((size_t)64 << 20) /* bytes of a configuration-like JSON file */
 
 enum lay_status lay_json_read(const char *path, cJSON **root, struct lay_err *err);
-/* `name` stands for the text in messages. */
+/* `name` stands for the text in messages. LAY_ERR_MEMORY when memory runs out, LAY_ERR_INPUT for what is no
+ * JSON. */
 enum lay_status lay_json_parse(const char *name, const char *text, size_t length, cJSON **root,
                                struct lay_err *err);
 

@@ -1,15 +1,29 @@
 #include "engine/base/utf8.h"
 
+#include <string.h>
 #include <utf8proc.h>
+
+/* Bytes below 0x80 at the start, eight at a time: most of a text is. */
+static size_t ascii_length(const char *text, size_t length)
+{
+    size_t at = 0;
+    for (uint64_t word; at + sizeof word <= length; at += sizeof word) {
+        memcpy(&word, text + at, sizeof word);
+        if (word & 0x8080808080808080u)
+            break;
+    }
+    while (at < length && (unsigned char)text[at] < 0x80)
+        at++;
+    return at;
+}
 
 bool lay_utf8_valid(const char *text, size_t length, size_t *bad_at)
 {
     size_t at = 0;
     while (at < length) {
-        if ((unsigned char)text[at] < 0x80) {
-            at++;
-            continue;
-        }
+        at += ascii_length(text + at, length - at);
+        if (at == length)
+            break;
         utf8proc_int32_t code_point;
         const utf8proc_ssize_t n = utf8proc_iterate((const utf8proc_uint8_t *)text + at,
                                                     (utf8proc_ssize_t)(length - at), &code_point);
@@ -26,6 +40,8 @@ bool lay_utf8_valid(const char *text, size_t length, size_t *bad_at)
 int32_t lay_utf8_next(const char *text, size_t length, size_t *at)
 {
     utf8proc_int32_t code_point;
+    if ((unsigned char)text[*at] < 0x80)
+        return text[(*at)++];
     const utf8proc_ssize_t n =
         utf8proc_iterate((const utf8proc_uint8_t *)text + *at, (utf8proc_ssize_t)(length - *at), &code_point);
     if (n <= 0) {

@@ -1,8 +1,11 @@
 #include "harness/run/journal_line.h"
 
 #include "engine/base/json.h"
+#include "engine/base/json_scan.h"
 #include "engine/base/mem.h"
+#include "engine/base/utf8.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -108,78 +111,126 @@ done:
     return status;
 }
 
-static enum lay_status copy_text(const cJSON *root, const char *where, const char *key, bool required,
-                                 char **copy, struct lay_err *err)
+/* What may stand in a line; everything else is passed over, its checksum included. */
+enum member_kind { TEXT, NUMBER, TRUTH, ENDED, DOC };
+struct member {
+    const char *key;
+    enum member_kind kind;
+    size_t offset; /* in the entry */
+    bool required;
+};
+#define AT(field) offsetof(struct lay_journal_entry, field)
+static const struct member members[] = {
+    {"task", TEXT, AT(task), true},
+    {"language", TEXT, AT(language), true},
+    {"doc_id", NUMBER, AT(doc_id), true},
+    {"source", TEXT, AT(source), false},
+    {"prompt", TEXT, AT(prompt), false},
+    {"target", TEXT, AT(target), true},
+    {"output", TEXT, AT(output), true},
+    {"ended", ENDED, AT(ended), true},
+    {"error", TEXT, AT(error), false},
+    {"truncated", TRUTH, AT(truncated), false},
+    {"source_tokens", NUMBER, AT(source_tokens), false},
+    {"prompt_tokens", NUMBER, AT(prompt_tokens), false},
+    {"output_tokens", NUMBER, AT(output_tokens), false},
+    {"doc", DOC, AT(doc), true},
+};
+#undef AT
+enum { N_MEMBERS = sizeof members / sizeof *members };
+
+static enum lay_status read_truth(const char *where, const char *key, struct lay_json_slice value,
+                                  bool *truth, struct lay_err *err)
 {
-    const char *text = NULL;
-    LAY_TRY(lay_json_get_string(root, where, key, &text, err));
-    if (!text)
-        return required ? lay_json_missing(where, key, err) : LAY_OK;
-    *copy = lay_strdup(text);
-    return *copy ? LAY_OK : lay_no_memory(err, "a journal entry");
+    *truth = lay_json_slice_is(value, "true");
+    return *truth || lay_json_slice_is(value, "false")
+               ? LAY_OK
+               : lay_fail(err, LAY_ERR_INPUT, "%s: \"%s\" must be true or false", where, key);
 }
 
-static enum lay_status read_texts(const cJSON *root, const char *where, struct lay_journal_entry *entry,
+static enum lay_status read_ended(const char *where, struct lay_json_slice value, char ended[8],
                                   struct lay_err *err)
 {
-    const struct {
-        const char *key;
-        bool required;
-        char **text;
-    } texts[] = {
-        {"task", true, &entry->task},      {"language", true, &entry->language},
-        {"source", false, &entry->source}, {"prompt", false, &entry->prompt},
-        {"target", true, &entry->target},  {"output", true, &entry->output},
-        {"error", false, &entry->error},
-    };
-    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
-        LAY_TRY(copy_text(root, where, texts[i].key, texts[i].required, texts[i].text, err));
-    return LAY_OK;
-}
-
-static enum lay_status read_numbers(const cJSON *root, const char *where, struct lay_journal_entry *entry,
-                                    struct lay_err *err)
-{
-    const char *ended = "";
-    entry->doc_id = -1;
-    LAY_TRY(lay_json_get_int(root, where, "doc_id", &entry->doc_id, err));
-    LAY_TRY(lay_json_get_int(root, where, "source_tokens", &entry->source_tokens, err));
-    LAY_TRY(lay_json_get_int(root, where, "prompt_tokens", &entry->prompt_tokens, err));
-    LAY_TRY(lay_json_get_int(root, where, "output_tokens", &entry->output_tokens, err));
-    LAY_TRY(lay_json_get_bool(root, where, "truncated", &entry->truncated, err));
-    LAY_TRY(lay_json_get_string(root, where, "ended", &ended, err));
-    if (entry->doc_id < 0)
-        return lay_json_missing(where, "doc_id", err);
-    if (!*ended || strlen(ended) >= sizeof entry->ended)
+    if (value.length < 3 || value.length - 2 >= sizeof((struct lay_journal_entry *)NULL)->ended ||
+        value.text[0] != '"' || memchr(value.text, '\\', value.length))
         return lay_fail(err, LAY_ERR_INPUT, "%s: \"ended\" must be eos, length, stop or error", where);
-    snprintf(entry->ended, sizeof entry->ended, "%s", ended);
+    snprintf(ended, 8, "%.*s", (int)value.length - 2, value.text + 1);
     return LAY_OK;
 }
 
-static enum lay_status read_doc(const cJSON *root, const char *where, struct lay_journal_entry *entry,
-                                struct lay_err *err)
+static enum lay_status read_member(const char *where, const struct member *member,
+                                   struct lay_json_slice value, struct lay_journal_entry *entry,
+                                   struct lay_err *err)
 {
-    struct lay_str text = {0};
-    const cJSON *doc = cJSON_GetObjectItemCaseSensitive(root, "doc");
-    if (!doc)
-        return lay_json_missing(where, "doc", err);
-    lay_json_put(&text, doc, -1);
-    entry->doc = lay_str_take(&text);
-    return entry->doc ? LAY_OK : lay_no_memory(err, "a journal entry");
+    void *field = (char *)entry + member->offset;
+    switch (member->kind) {
+    case TEXT:
+        return lay_json_slice_string(value, where, member->key, field, err);
+    case NUMBER:
+        return lay_json_slice_int(value, where, member->key, field, err);
+    case TRUTH:
+        return read_truth(where, member->key, value, field, err);
+    case ENDED:
+        return read_ended(where, value, field, err);
+    case DOC: /* as it stands; it is parsed where it is needed */
+        entry->doc = lay_strndup(value.text, value.length);
+        return entry->doc ? LAY_OK : lay_no_memory(err, "a journal entry");
+    }
+    return LAY_OK;
+}
+
+/* Members stand in the order we write them, so the search starts behind the last one found. */
+static const struct member *find_member(struct lay_json_slice key, size_t *next)
+{
+    for (size_t i = 0; i < N_MEMBERS; i++) {
+        const size_t at = (*next + i) % N_MEMBERS;
+        if (lay_json_slice_is(key, members[at].key)) {
+            *next = at + 1;
+            return &members[at];
+        }
+    }
+    return NULL;
+}
+
+static enum lay_status read_members(const char *where, struct lay_json_scan *scan,
+                                    struct lay_journal_entry *entry, struct lay_err *err)
+{
+    struct lay_json_slice key, value;
+    unsigned seen = 0;
+    size_t next = 0;
+    while (lay_json_scan_member(scan, &key, &value)) {
+        const struct member *member = find_member(key, &next);
+        if (!member)
+            continue;
+        const unsigned bit = 1u << (member - members);
+        if (seen & bit)
+            return lay_fail(err, LAY_ERR_INPUT, "%s: key \"%s\" stands twice", where, member->key);
+        if (member->kind != DOC && lay_json_slice_is(value, "null"))
+            continue;
+        seen |= bit;
+        LAY_TRY(read_member(where, member, value, entry, err));
+    }
+    if (!lay_json_scan_ended(scan))
+        return lay_fail(err, LAY_ERR_INPUT, "%s: not valid JSON", where);
+    for (size_t i = 0; i < N_MEMBERS; i++)
+        if (members[i].required && !(seen & 1u << i))
+            return lay_json_missing(where, members[i].key, err);
+    return LAY_OK;
 }
 
 enum lay_status lay_journal_line_read_entry(const char *where, const char *line, size_t length,
                                             struct lay_journal_entry *entry, struct lay_err *err)
 {
-    cJSON *root;
+    struct lay_json_scan scan;
+    size_t bad_at;
     *entry = (struct lay_journal_entry){0};
-    LAY_TRY(lay_json_parse(where, line, length, &root, err));
-    enum lay_status status = read_texts(root, where, entry, err);
-    if (status == LAY_OK)
-        status = read_numbers(root, where, entry, err);
-    if (status == LAY_OK)
-        status = read_doc(root, where, entry, err);
-    cJSON_Delete(root);
+    if (!lay_utf8_valid(line, length, &bad_at))
+        return lay_fail(err, LAY_ERR_INPUT, "%s: invalid UTF-8 at byte %zu", where, bad_at);
+    enum lay_status status = lay_json_scan_open(&scan, line, length)
+                                 ? read_members(where, &scan, entry, err)
+                                 : lay_fail(err, LAY_ERR_INPUT, "%s: not valid JSON", where);
+    if (status == LAY_OK && entry->doc_id < 0)
+        status = lay_fail(err, LAY_ERR_INPUT, "%s: \"doc_id\" must not be negative", where);
     if (status != LAY_OK)
         lay_journal_entry_free(entry);
     return status;

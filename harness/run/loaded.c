@@ -39,7 +39,7 @@ static enum lay_status open_run(const char *dir, const char *match, bool score, 
     *run = (struct lay_loaded){.dir = lay_strdup(dir)};
     enum lay_status status = run->dir ? read_run(match, run, err) : lay_no_memory(err, "a path");
     if (status == LAY_OK && score)
-        status = lay_results_collect(&run->journal, run->manifest, run->match, &run->result, err);
+        status = lay_results_take(&run->journal, run->manifest, run->match, &run->result, err);
     if (status != LAY_OK)
         lay_loaded_free(run);
     return status;

@@ -20,7 +20,7 @@ struct lay_loaded {
     char manifest_hash[LAY_HASH_HEX];
     enum lay_match match;            /* the rule `result` was scored with */
     int64_t promised;                /* samples the manifest names; more than journal.count: unfinished */
-    struct lay_journal journal;      /* in the file's order */
+    struct lay_journal journal;      /* in the file's order; its texts have moved into `result` */
     struct lay_system_result result; /* borrows `manifest` */
 };
 

@@ -2,6 +2,7 @@
 
 #include "engine/base/mem.h"
 #include "harness/run/manifest.h"
+#include "harness/run/scoring.h"
 #include "harness/run/shard.h"
 #include "tasks/task.h"
 
@@ -14,18 +15,6 @@ enum { MAX_LANGUAGES = 64 };
 static const cJSON *member_of(const cJSON *object, const char *key)
 {
     return cJSON_GetObjectItemCaseSensitive(object, key);
-}
-
-static const cJSON *manifest_task(const cJSON *manifest, const char *name)
-{
-    const cJSON *item;
-    cJSON_ArrayForEach(item, member_of(manifest, "tasks"))
-    {
-        const char *task = cJSON_GetStringValue(member_of(item, "task"));
-        if (task && strcmp(task, name) == 0)
-            return item;
-    }
-    return NULL;
 }
 
 /* --- tasks and languages --- */
@@ -154,136 +143,36 @@ static void sort_cells(struct lay_task_result *task)
     }
 }
 
-/* --- records --- */
+/* --- from entries to records --- */
 
-/* XNLI: what the label is called in answers; else the target itself. */
-static const char *gold_of(const cJSON *manifest, const struct lay_journal_entry *entry)
+/* Where an entry goes. */
+struct slot {
+    struct lay_task_result *task;
+    struct lay_cell *cell;
+};
+
+/* The place of an entry; `last` is that of the entry before it, which mostly is the same one. */
+static enum lay_status find_slot(const struct lay_journal_entry *entry, struct lay_system_result *result,
+                                 struct slot *last, struct lay_err *err)
 {
-    const cJSON *words = member_of(manifest_task(manifest, entry->task), "label_words");
-    const char *word = cJSON_GetStringValue(cJSON_GetObjectItem(words, entry->target));
-    return word ? word : entry->target;
-}
-
-/* The bare question, under the names the data files have for it. */
-static const char *question_of(const cJSON *doc)
-{
-    static const char *const keys[] = {"m_query", "question", "query"};
-    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
-        const char *text = cJSON_GetStringValue(member_of(doc, keys[i]));
-        if (text)
-            return text;
-    }
-    return NULL;
-}
-
-static enum lay_status copy_text(const char *text, char **copy, struct lay_err *err)
-{
-    *copy = text ? lay_strdup(text) : NULL;
-    return text && !*copy ? lay_no_memory(err, "the results") : LAY_OK;
-}
-
-static enum lay_status copy_entry(const struct lay_journal_entry *entry, const char *gold, bool math,
-                                  struct lay_record *record, struct lay_err *err)
-{
-    char where[128];
-    snprintf(where, sizeof where, LAY_JOURNAL_FILE ": %s %s %lld: doc", entry->task, entry->language,
-             (long long)entry->doc_id);
-    record->doc_id = entry->doc_id;
-    record->truncated = entry->truncated;
-    record->source_tokens = entry->source_tokens;
-    record->prompt_tokens = entry->prompt_tokens;
-    record->output_tokens = entry->output_tokens;
-    snprintf(record->ended, sizeof record->ended, "%s", entry->ended);
-    if (entry->doc)
-        LAY_TRY(lay_json_parse(where, entry->doc, strlen(entry->doc), &record->doc, err));
-    LAY_TRY(copy_text(math ? question_of(record->doc) : NULL, &record->question, err));
-    LAY_TRY(copy_text(entry->source, &record->source, err));
-    LAY_TRY(copy_text(entry->prompt, &record->prompt, err));
-    LAY_TRY(copy_text(gold, &record->target, err));
-    LAY_TRY(copy_text(entry->error, &record->error_message, err));
-    return copy_text(entry->output ? entry->output : "", &record->output, err);
-}
-
-enum { MAX_LABELS = 16 };
-
-/* The words answers are expected to use for the task's labels: the manifest's where a prompt set renames
- * them. */
-static size_t labels_of(const cJSON *manifest, const struct lay_task *task, const char *labels[MAX_LABELS])
-{
-    const cJSON *words = member_of(manifest_task(manifest, task->name), "label_words");
-    const size_t n = task->n_labels < MAX_LABELS ? task->n_labels : MAX_LABELS;
-    for (size_t i = 0; i < n; i++) {
-        const char *word = cJSON_GetStringValue(cJSON_GetObjectItem(words, task->labels[i]));
-        labels[i] = word ? word : task->labels[i];
-    }
-    return n;
-}
-
-static enum lay_status score_record(const cJSON *manifest, const struct lay_task *task,
-                                    const struct lay_language *language, enum lay_match match,
-                                    struct lay_record *record, struct lay_err *err)
-{
-    const char *labels[MAX_LABELS];
-    const size_t n_labels = labels_of(manifest, task, labels);
-    struct lay_score score = {0};
-    struct lay_str paper = {0}, strict = {0};
-    const enum lay_status status =
-        lay_score_labelled(task, language, labels, n_labels, record->target, record->output,
-                           strlen(record->output), match, &score, &paper, &strict, err);
-    record->paper_extracted = lay_str_take(&paper);
-    record->strict_extracted = lay_str_take(&strict);
-    LAY_TRY(status);
-    if (!record->paper_extracted || !record->strict_extracted)
-        return lay_no_memory(err, "the results");
-    record->paper_number = score.paper_number;
-    record->paper_target_number = score.paper_target_number;
-    record->error = strcmp(record->ended, "error") == 0;
-    if (record->error) /* neither right nor wrong, whatever an empty answer would count as */
+    if (last->cell && strcmp(last->cell->language, entry->language) == 0 &&
+        strcmp(last->task->task, entry->task) == 0)
         return LAY_OK;
-    record->paper_correct = score.paper_correct;
-    record->strict_correct = score.strict == LAY_STRICT_CORRECT;
-    record->unparsed = score.strict == LAY_STRICT_UNPARSED;
-    return LAY_OK;
-}
-
-static int by_id(const void *a, const void *b)
-{
-    const struct lay_record *x = a, *y = b;
-    return (x->doc_id > y->doc_id) - (x->doc_id < y->doc_id);
-}
-
-/* Second pass: every cell knows how many records it gets. */
-static enum lay_status fill(const struct lay_journal *journal, const cJSON *manifest, enum lay_match match,
-                            struct lay_system_result *result, struct lay_err *err)
-{
-    for (size_t i = 0; i < journal->count; i++) {
-        const struct lay_journal_entry *entry = &journal->entries[i];
-        const struct lay_task *task;
-        struct lay_task_result *group;
-        struct lay_cell *cell;
-        LAY_TRY(find_task(result, entry->task, &group, err));
-        LAY_TRY(find_cell(group, entry->language, &cell, err));
-        LAY_TRY(lay_task_find(entry->task, &task, err));
-        struct lay_record *record = &cell->records[cell->count++];
-        LAY_TRY(copy_entry(entry, gold_of(manifest, entry), group->math, record, err));
-        LAY_TRY(score_record(manifest, task, lay_language_find(entry->language), match, record, err));
-    }
-    return LAY_OK;
+    LAY_TRY(find_task(result, entry->task, &last->task, err));
+    return find_cell(last->task, entry->language, &last->cell, err);
 }
 
 /* First pass: which tasks and languages there are and how many records each gets. */
 static enum lay_status make_room(const struct lay_journal *journal, struct lay_system_result *result,
                                  struct lay_err *err)
 {
-    struct lay_task_result *task;
-    struct lay_cell *cell;
+    struct slot slot = {0};
     for (size_t i = 0; i < journal->count; i++) {
-        LAY_TRY(find_task(result, journal->entries[i].task, &task, err));
-        LAY_TRY(find_cell(task, journal->entries[i].language, &cell, err));
-        cell->count++;
+        LAY_TRY(find_slot(&journal->entries[i], result, &slot, err));
+        slot.cell->count++;
     }
     for (size_t t = 0; t < result->count; t++) {
-        task = &result->tasks[t];
+        struct lay_task_result *task = &result->tasks[t];
         sort_cells(task);
         for (size_t i = 0; i < task->count; i++) {
             const size_t wanted = task->cells[i].count;
@@ -306,9 +195,106 @@ static enum lay_status copy_name(const char *name, const cJSON *manifest, char *
     return *copy ? LAY_OK : lay_no_memory(err, "the results");
 }
 
-enum lay_status lay_results_collect(const struct lay_journal *journal, const cJSON *manifest,
-                                    enum lay_match match, struct lay_system_result *result,
-                                    struct lay_err *err)
+/* One entry on its way. */
+struct job {
+    struct lay_journal_entry *entry;
+    struct lay_record *record;
+    const struct lay_scoring *scoring;
+};
+
+struct jobs {
+    struct job *items; /* one an entry */
+    size_t count;
+    struct lay_scoring *scorings; /* one a language of a task */
+};
+
+/* Second pass: the records' places. Cells no longer move; what a cell needs for scoring is prepared
+ * when it is first met. */
+static enum lay_status plan_jobs(const struct lay_journal *journal, const cJSON *manifest,
+                                 enum lay_match match, struct lay_system_result *result, struct jobs *jobs,
+                                 struct lay_err *err)
+{
+    struct slot slot = {0};
+    size_t cells = 0, *first = NULL; /* per task, its first place in scorings */
+    enum lay_status status = LAY_OK;
+    for (size_t t = 0; t < result->count; t++)
+        cells += result->tasks[t].count;
+    jobs->items = lay_alloc(journal->count + 1, sizeof *jobs->items);
+    jobs->scorings = lay_alloc(cells + 1, sizeof *jobs->scorings);
+    first = lay_alloc(result->count + 1, sizeof *first);
+    if (!jobs->items || !jobs->scorings || !first)
+        status = lay_no_memory(err, "the results");
+    for (size_t t = 1; t < result->count && status == LAY_OK; t++)
+        first[t] = first[t - 1] + result->tasks[t - 1].count;
+    for (size_t i = 0; i < journal->count && status == LAY_OK; i++) {
+        struct lay_journal_entry *entry = &journal->entries[i];
+        LAY_TRY_GOTO(status, find_slot(entry, result, &slot, err), done);
+        struct lay_scoring *scoring =
+            &jobs->scorings[first[slot.task - result->tasks] + (size_t)(slot.cell - slot.task->cells)];
+        if (!scoring->task)
+            LAY_TRY_GOTO(status, lay_scoring_prepare(manifest, entry, match, scoring, err), done);
+        jobs->items[i] = (struct job){entry, &slot.cell->records[slot.cell->count++], scoring};
+    }
+done:
+    lay_free(first);
+    return status;
+}
+
+/* Third pass. In parallel: a record depends on its entry alone and has its own place, and of several failures
+ * that of the first entry is reported, so nothing depends on threads. */
+static enum lay_status do_jobs(const struct jobs *jobs, bool take, struct lay_err *err)
+{
+    size_t failed_at = SIZE_MAX;
+    struct lay_err failure = {0};
+    enum lay_status result = LAY_OK;
+#pragma omp parallel for schedule(dynamic, 64) if (jobs->count > 512)
+    for (size_t i = 0; i < jobs->count; i++) {
+        const struct job *job = &jobs->items[i];
+        struct lay_err own = {0};
+        const enum lay_status status = lay_scoring_do(job->scoring, job->entry, take, job->record, &own);
+        if (status == LAY_OK)
+            continue;
+#pragma omp critical(lay_results_failure)
+        if (i < failed_at) {
+            failed_at = i;
+            failure = own;
+            result = status;
+        }
+    }
+    return result == LAY_OK ? LAY_OK : lay_fail(err, result, "%s", failure.message);
+}
+
+static enum lay_status fill(const struct lay_journal *journal, bool take, const cJSON *manifest,
+                            enum lay_match match, struct lay_system_result *result, struct lay_err *err)
+{
+    struct jobs jobs = {.count = journal->count};
+    enum lay_status status = plan_jobs(journal, manifest, match, result, &jobs, err);
+    if (status == LAY_OK)
+        status = do_jobs(&jobs, take, err);
+    lay_free(jobs.items);
+    lay_free(jobs.scorings);
+    return status;
+}
+
+static int by_id(const void *a, const void *b)
+{
+    const struct lay_record *x = a, *y = b;
+    return (x->doc_id > y->doc_id) - (x->doc_id < y->doc_id);
+}
+
+/* Sealed journals have them in order. */
+static void sort_records(struct lay_cell *cell)
+{
+    for (size_t i = 1; i < cell->count; i++)
+        if (cell->records[i - 1].doc_id > cell->records[i].doc_id) {
+            qsort(cell->records, cell->count, sizeof *cell->records, by_id);
+            return;
+        }
+}
+
+/* The entries behind `journal` change only if `take`. */
+static enum lay_status collect(const struct lay_journal *journal, bool take, const cJSON *manifest,
+                               enum lay_match match, struct lay_system_result *result, struct lay_err *err)
 {
     const cJSON *system = member_of(manifest, "system");
     const char *name = "system", *method = "";
@@ -319,16 +305,32 @@ enum lay_status lay_results_collect(const struct lay_journal *journal, const cJS
     LAY_TRY(lay_json_get_string(system, LAY_MANIFEST_FILE ": system", "name", &name, err));
     LAY_TRY(lay_json_get_string(system, LAY_MANIFEST_FILE ": system", "method", &method, err));
     LAY_TRY_GOTO(status, copy_name(name, manifest, &result->name, err), fail);
-    LAY_TRY_GOTO(status, copy_text(method, &result->method, err), fail);
+    result->method = lay_strdup(method);
+    if (!result->method) {
+        status = lay_no_memory(err, "the results");
+        goto fail;
+    }
     LAY_TRY_GOTO(status, add_promised(manifest, result, err), fail);
     LAY_TRY_GOTO(status, make_room(journal, result, err), fail);
-    LAY_TRY_GOTO(status, fill(journal, manifest, match, result, err), fail);
+    LAY_TRY_GOTO(status, fill(journal, take, manifest, match, result, err), fail);
     for (size_t t = 0; t < result->count; t++)
         for (size_t i = 0; i < result->tasks[t].count; i++)
-            qsort(result->tasks[t].cells[i].records, result->tasks[t].cells[i].count,
-                  sizeof(struct lay_record), by_id);
+            sort_records(&result->tasks[t].cells[i]);
     return LAY_OK;
 fail:
     lay_system_result_free(result);
     return status;
+}
+
+enum lay_status lay_results_collect(const struct lay_journal *journal, const cJSON *manifest,
+                                    enum lay_match match, struct lay_system_result *result,
+                                    struct lay_err *err)
+{
+    return collect(journal, false, manifest, match, result, err);
+}
+
+enum lay_status lay_results_take(struct lay_journal *journal, const cJSON *manifest, enum lay_match match,
+                                 struct lay_system_result *result, struct lay_err *err)
+{
+    return collect(journal, true, manifest, match, result, err);
 }

@@ -23,6 +23,11 @@ enum lay_status lay_results_collect(const struct lay_journal *journal, const cJS
                                     enum lay_match match, struct lay_system_result *result,
                                     struct lay_err *err);
 
+/* The same, and the texts of the entries move into the records: of each entry only task, language, doc_id and
+ * numbers are left. */
+enum lay_status lay_results_take(struct lay_journal *journal, const cJSON *manifest, enum lay_match match,
+                                 struct lay_system_result *result, struct lay_err *err);
+
 /* Writes results.json, results.csv, samples_*.jsonl and, except for a shard, paper/ into options->dir, each
  * atomically. */
 enum lay_status lay_results_write(const struct lay_system_result *result,

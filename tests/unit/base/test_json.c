@@ -2,6 +2,7 @@
 #include "tests/unit/base/golden_eval.h"
 
 #include "engine/base/json.h"
+#include "engine/base/json_scan.h"
 #include "engine/base/mem.h"
 
 #include <float.h>
@@ -210,6 +211,132 @@ static void trees_print_as_python_prints_them(void **state)
     assert_put("[-0.5, 9007199254740991, -3]", -1, "[-0.5, 9007199254740991, -3]");
 }
 
+/* "key=value;…", "!" behind it when the object does not end as it should, "?" when there is none. */
+static const char *scanned(const char *text)
+{
+    static char shown[256];
+    struct lay_json_scan scan;
+    struct lay_json_slice key, value;
+    size_t used = 0;
+    if (!lay_json_scan_open(&scan, text, strlen(text)))
+        return "?";
+    shown[0] = 0;
+    while (lay_json_scan_member(&scan, &key, &value))
+        used += (size_t)snprintf(shown + used, sizeof shown - used, "%.*s=%.*s;", (int)key.length, key.text,
+                                 (int)value.length, value.text);
+    snprintf(shown + used, sizeof shown - used, "%s", lay_json_scan_ended(&scan) ? "" : "!");
+    return shown;
+}
+
+static void members_are_walked_without_a_tree(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *members;
+    } cases[] = {
+        {"{}", ""},
+        {" { \"a\" : 1 , \"b\":[1, {\"c\": \"]}\"}] }\n", "a=1;b=[1, {\"c\": \"]}\"}];"},
+        {"{\"a\\\"\": \"\\\\\", \"b\": \"x\\\"},{\"}", "a\\\"=\"\\\\\";b=\"x\\\"},{\";"},
+        {"{\"a\": null}", "a=null;"},
+        {"[1]", "?"},
+        {"", "?"},
+        {"{", "!"},
+        {"{\"a\": 1", "!"},
+        {"{\"a\": }", "!"},
+        {"{\"a\" 1}", "!"},
+        {"{\"a\": \"x}", "!"},
+        {"{\"a\": \"x\\", "!"},
+        {"{a: 1}", "!"},
+        {"{\"a\": 1} x", "a=1;!"},
+        {"{\"a\": 1]", "a=1;!"},
+        {"{\"a\": 1,}", "a=1;!"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        assert_string_equal(scanned(cases[i].text), cases[i].members);
+}
+
+static void slices_are_decoded_and_checked(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *json, *text; /* NULL: refused */
+    } strings[] = {
+        {"\"\"", ""},      {"\"é\"", "é"},      {"\"a\\n\\u00e9\\ud83d\\ude00\"", "a\né😀"},
+        {"\"\\q\"", NULL}, {"\"\\u12\"", NULL}, {"12", NULL},
+        {"\"", NULL},
+    };
+    static const struct {
+        const char *json;
+        int64_t number;
+        bool good;
+    } numbers[] = {
+        {"0", 0, true},
+        {"-17", -17, true},
+        {"999999999999999", 999999999999999, true},
+        {"9999999999999999", 0, false},
+        {"1.0", 0, false},
+        {"-", 0, false},
+        {"1e3", 0, false},
+        {"\"1\"", 0, false},
+    };
+    for (size_t i = 0; i < sizeof strings / sizeof *strings; i++) {
+        const struct lay_json_slice slice = {strings[i].json, strlen(strings[i].json)};
+        char *text;
+        const enum lay_status status = lay_json_slice_string(slice, "f:1", "k", &text, NULL);
+        assert_int_equal(status, strings[i].text ? LAY_OK : LAY_ERR_INPUT);
+        if (strings[i].text)
+            assert_string_equal(text, strings[i].text);
+        lay_free(text);
+    }
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        const struct lay_json_slice slice = {numbers[i].json, strlen(numbers[i].json)};
+        int64_t number = 0;
+        assert_int_equal(lay_json_slice_int(slice, "f:1", "k", &number, NULL),
+                         numbers[i].good ? LAY_OK : LAY_ERR_INPUT);
+        assert_int_equal(number, numbers[i].number);
+    }
+}
+
+/* A string of nothing but escapes with its end far away must not be searched again and again. */
+static void long_strings_are_scanned_in_one_go(void **state)
+{
+    (void)state;
+    enum { PAIRS = 8 << 20 };
+    struct lay_str text = {0};
+    struct lay_json_scan scan;
+    struct lay_json_slice key, value;
+    lay_str_puts(&text, "{\"a\": \"");
+    for (size_t i = 0; i < PAIRS; i++)
+        lay_str_append(&text, "\\n", 2);
+    lay_str_puts(&text, "\"}");
+    const clock_t start = clock();
+    assert_true(lay_json_scan_open(&scan, text.data, text.length));
+    assert_true(lay_json_scan_member(&scan, &key, &value));
+    assert_true(lay_json_scan_ended(&scan));
+    assert_int_equal(value.length, 2 * PAIRS + 2);
+    assert_true(clock() - start < 5 * CLOCKS_PER_SEC);
+    lay_str_free(&text);
+}
+
+/* A text that is in order is not called broken because memory ran out. */
+static void a_lack_of_memory_is_no_broken_json(void **state)
+{
+    (void)state;
+    static const char text[] = "{\"a\": [1, \"x\"]}";
+    cJSON *root = NULL;
+    enum lay_status status;
+    long n = 0;
+    do {
+        lay_mem_fail_after(n++);
+        status = lay_json_parse("t", text, strlen(text), &root, NULL);
+        lay_mem_fail_after(-1);
+        assert_true(status == LAY_OK || status == LAY_ERR_MEMORY);
+    } while (status != LAY_OK);
+    assert_true(n > 4);
+    cJSON_Delete(root);
+    assert_int_equal(lay_json_parse("t", "{", 1, &root, NULL), LAY_ERR_INPUT);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -221,6 +348,10 @@ int main(void)
         cmocka_unit_test(doubles_print_as_in_the_golden_triples),
         cmocka_unit_test(strings_are_escaped_as_python_escapes_them),
         cmocka_unit_test(trees_print_as_python_prints_them),
+        cmocka_unit_test(members_are_walked_without_a_tree),
+        cmocka_unit_test(slices_are_decoded_and_checked),
+        cmocka_unit_test(long_strings_are_scanned_in_one_go),
+        cmocka_unit_test(a_lack_of_memory_is_no_broken_json),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,8 +4,10 @@
 #include "engine/base/file.h"
 #include "engine/base/mem.h"
 #include "engine/base/str.h"
+#include "harness/run/journal_line.h"
 #include "tests/unit/harness/scratch.h"
 
+#include <omp.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -276,6 +278,96 @@ static void a_sample_twice_is_refused(void **state)
     assert_non_null(strstr(err.message, "line 3"));
 }
 
+/* A line of our own checksum, behind a header; any number of times. */
+static void put_line(struct lay_str *file, const char *body)
+{
+    char hex[LAY_HASH_HEX];
+    if (file->length == 0)
+        lay_journal_line_header(file, HASH, -1);
+    lay_hash_hex(lay_hash_bytes(body, strlen(body)), hex);
+    lay_str_printf(file, "%s, \"xxh3\": \"%s\"}\n", body, hex);
+}
+
+#define NUMBERS "\"source_tokens\": 1, \"prompt_tokens\": 2, \"output_tokens\": 3"
+
+/* The checksum is right, and yet it is no line of ours: another program, another version. */
+static void intact_lines_that_are_no_samples_are_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *line, *message;
+    } cases[] = {
+        {"{\"task\": \"mgsm\", \"language\": \"bn\", \"doc_id\": 0, \"target\": \"1\", \"output\": \"1\", "
+         "\"ended\": \"eos\"",
+         "\"doc\""},
+        {"{\"task\": \"mgsm\", \"task\": \"xnli\"", "\"task\" stands twice"},
+        {"{\"task\": 1", "\"task\" must be a string"},
+        {"{\"doc_id\": 1.5", "\"doc_id\" must be a whole number"},
+        {"{\"truncated\": 1", "\"truncated\" must be true or false"},
+        {"{\"ended\": \"whenever\"", "\"ended\" must be"},
+        {"{\"ended\": \"\"", "\"ended\" must be"},
+        {"{\"output\": \"\\x\"", "not valid JSON"},
+        {"{\"output\": \"\xff\"", "invalid UTF-8"},
+        {"{\"task\" \"mgsm\"", "not valid JSON"},
+        {"{\"task\": \"mgsm\", \"language\": \"bn\", \"doc_id\": -1, \"target\": \"1\", \"output\": \"1\", "
+         "\"ended\": \"eos\", \"doc\": {}",
+         "\"doc_id\" must not be negative"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct lay_str file = {0};
+        struct lay_journal journal;
+        struct lay_err err = {0};
+        put_line(&file, cases[i].line);
+        write_bytes(file.data, file.length);
+        assert_int_equal(lay_journal_read(dir, &journal, &err), LAY_ERR_INPUT);
+        if (!strstr(err.message, LAY_JOURNAL_FILE ":2") || !strstr(err.message, cases[i].message))
+            fail_msg("%s", err.message);
+        lay_str_free(&file);
+    }
+}
+
+/* Large journals are read by several threads; that shows neither in the order nor in which of several faults
+ * is reported. */
+static void large_journals_read_the_same_with_any_number_of_threads(void **state)
+{
+    (void)state;
+    enum { LINES = 3000 };
+    struct lay_str file = {0};
+    struct lay_journal journal;
+    struct lay_err err = {0};
+    for (int i = 0; i < LINES; i++) {
+        char line[256];
+        snprintf(line, sizeof line,
+                 "{\"task\": \"mgsm\", \"language\": \"bn\", \"doc_id\": %d, \"target\": \"%d\", \"output\": "
+                 "\"\", \"ended\": \"eos\", " NUMBERS ", \"doc\": {}",
+                 LINES - i, i);
+        put_line(&file, line);
+    }
+    write_bytes(file.data, file.length);
+    for (int threads = 1; threads <= 4; threads++) {
+        omp_set_num_threads(threads);
+        assert_int_equal(lay_journal_read(dir, &journal, &err), LAY_OK);
+        assert_int_equal(journal.count, LINES);
+        assert_int_equal(journal.intact_bytes, file.length);
+        for (int i = 0; i < LINES; i++)
+            assert_int_equal(journal.entries[i].doc_id, LINES - i);
+        lay_journal_free(&journal);
+    }
+    size_t at = 0;
+    for (int line = 1; line <= 2900; line++) {
+        if (line == 700 || line == 701 || line == 2900)
+            file.data[at] = '!';
+        at += strcspn(file.data + at, "\n") + 1;
+    }
+    write_bytes(file.data, file.length);
+    for (int i = 0; i < 8; i++) {
+        omp_set_num_threads(1 + i % 4);
+        assert_int_equal(lay_journal_read(dir, &journal, &err), LAY_ERR_INPUT);
+        assert_non_null(strstr(err.message, LAY_JOURNAL_FILE ":700: damaged"));
+    }
+    lay_str_free(&file);
+}
+
 static void a_missing_journal_is_an_input_error(void **state)
 {
     (void)state;
@@ -446,6 +538,8 @@ int main(void)
         cmocka_unit_test(several_last_lines_of_zeros_are_dropped),
         cmocka_unit_test(a_changed_byte_in_the_middle_is_refused),
         cmocka_unit_test(a_sample_twice_is_refused),
+        cmocka_unit_test(intact_lines_that_are_no_samples_are_refused),
+        cmocka_unit_test(large_journals_read_the_same_with_any_number_of_threads),
         cmocka_unit_test(a_missing_journal_is_an_input_error),
         cmocka_unit_test(an_empty_journal_is_bound_to_nothing),
         cmocka_unit_test(a_seal_holds_only_for_the_whole_file),

@@ -13,6 +13,7 @@
 #include "engine/base/mem.h"
 #include "harness/run/loaded.h"
 #include "harness/run/manifest.h"
+#include "harness/run/results.h"
 
 static char root[] = "/tmp/layeval-loaded-XXXXXX";
 
@@ -84,6 +85,34 @@ static void a_run_is_scored_by_its_own_rule_or_another(void **state)
     assert_true(run.result.tasks[0].cells[0].records[1].paper_correct);
     lay_loaded_free(&run);
     assert_int_equal(lay_loaded_open(at("one"), "fuzzy", &run, NULL), LAY_ERR_USAGE);
+}
+
+/* Moving the texts out of the journal gives the same records as copying them. */
+static void taking_texts_and_copying_them_is_the_same(void **state)
+{
+    (void)state;
+    struct lay_loaded run;
+    struct lay_journal journal;
+    struct lay_system_result copied;
+    make_run(at("one"), "layalign");
+    assert_int_equal(lay_loaded_open(at("one"), NULL, &run, NULL), LAY_OK);
+    assert_int_equal(lay_journal_read(at("one"), &journal, NULL), LAY_OK);
+    assert_int_equal(lay_results_collect(&journal, run.manifest, run.match, &copied, NULL), LAY_OK);
+    assert_non_null(journal.entries[0].output);
+    assert_null(run.journal.entries[0].output);
+    assert_string_equal(run.journal.entries[0].task, "mgsm");
+    for (size_t i = 0; i < 2; i++) {
+        const struct lay_record *a = &run.result.tasks[0].cells[0].records[i];
+        const struct lay_record *b = &copied.tasks[0].cells[0].records[i];
+        assert_string_equal(a->output, b->output);
+        assert_string_equal(a->target, b->target);
+        assert_string_equal(a->doc, b->doc);
+        assert_string_equal(a->paper_extracted, b->paper_extracted);
+        assert_int_equal(a->paper_correct, b->paper_correct);
+    }
+    lay_system_result_free(&copied);
+    lay_journal_free(&journal);
+    lay_loaded_free(&run);
 }
 
 static void a_journal_of_another_manifest_is_refused(void **state)
@@ -172,6 +201,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_run_is_scored_by_its_own_rule_or_another),
+        cmocka_unit_test(taking_texts_and_copying_them_is_the_same),
         cmocka_unit_test(a_journal_of_another_manifest_is_refused),
         cmocka_unit_test(directories_of_several_are_opened_in_the_order_of_their_results),
         cmocka_unit_test(what_holds_no_run_or_the_same_run_is_refused),

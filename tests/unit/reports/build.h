@@ -23,7 +23,7 @@ static inline void build_record(struct lay_record *record, int64_t id, char kind
     char text[32];
     snprintf(text, sizeof text, "text %lld", (long long)id);
     *record = (struct lay_record){.doc_id = id,
-                                  .doc = cJSON_CreateObject(),
+                                  .doc = lay_strdup("{}"),
                                   .question = lay_strdup("q"),
                                   .prompt = lay_strdup("p"),
                                   .target = lay_strdup("18"),
