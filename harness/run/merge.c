@@ -78,11 +78,15 @@ static enum lay_status read_part(struct part *part, struct lay_err *err)
 /* The manifest of the run without --shard. */
 static enum lay_status whole_manifest(const struct part *part, cJSON **manifest, struct lay_err *err)
 {
+    lay_mem_cjson_failed();
     cJSON *nothing = cJSON_CreateNull();
     *manifest = cJSON_Duplicate(part->run.manifest, true);
-    if (*manifest && nothing && cJSON_ReplaceItemInObjectCaseSensitive(*manifest, "shard", nothing))
-        return LAY_OK;
-    cJSON_Delete(nothing);
+    if (*manifest && nothing && cJSON_ReplaceItemInObjectCaseSensitive(*manifest, "shard", nothing)) {
+        if (!lay_mem_cjson_failed()) /* it may have lost the key and yet succeeded */
+            return LAY_OK;
+    } else {
+        cJSON_Delete(nothing);
+    }
     return lay_no_memory(err, "the manifest");
 }
 
