@@ -115,15 +115,19 @@ enum lay_status lay_baseline_read(const char *path, struct lay_baseline_list *li
     return lay_csv_read(path, FILE_MAX, &columns, take_figure, list, err);
 }
 
+void lay_baseline_clear(struct lay_baseline *row)
+{
+    char *const texts[] = {row->system, row->method, row->llm, row->encoder, row->task, row->source};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        lay_free(texts[i]);
+    lay_free(row->figures);
+    *row = (struct lay_baseline){0};
+}
+
 void lay_baseline_list_free(struct lay_baseline_list *list)
 {
-    for (size_t i = 0; i < list->count; i++) {
-        struct lay_baseline *row = &list->rows[i];
-        char *const texts[] = {row->system, row->method, row->llm, row->encoder, row->task, row->source};
-        for (size_t j = 0; j < sizeof texts / sizeof *texts; j++)
-            lay_free(texts[j]);
-        lay_free(row->figures);
-    }
+    for (size_t i = 0; i < list->count; i++)
+        lay_baseline_clear(&list->rows[i]);
     lay_free(list->rows);
     *list = (struct lay_baseline_list){0};
 }

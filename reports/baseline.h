@@ -34,6 +34,8 @@ struct lay_baseline_list {
  * outside 0 … 100, a figure that stands twice in the list. */
 enum lay_status lay_baseline_read(const char *path, struct lay_baseline_list *list, struct lay_err *err);
 void lay_baseline_list_free(struct lay_baseline_list *list);
+/* Frees what a row owns, not the row, and leaves it {0}. */
+void lay_baseline_clear(struct lay_baseline *row);
 
 /* The figure of a language or average ("bn", "avg"); NULL if the source does not print it. */
 const struct lay_figure *lay_baseline_figure(const struct lay_baseline *row, const char *language);

@@ -1,0 +1,172 @@
+/* layeval report: the papers' tables of finished runs and published figures, in the forms people paste. */
+#include "engine/base/file.h"
+#include "harness/command.h"
+#include "harness/options.h"
+#include "harness/run/loaded.h"
+#include "harness/run/reporting.h"
+#include "harness/selection.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+struct arguments {
+    const char *format, *out, *match;
+    int64_t paper;
+    struct lay_option_list directories, tasks, languages, baselines;
+};
+
+static enum lay_status write_out(const struct arguments *arguments, const struct lay_str *text,
+                                 struct lay_err *err)
+{
+    if (arguments->out)
+        return lay_file_write(arguments->out, lay_str_text(text), text->length, err);
+    if (fwrite(lay_str_text(text), 1, text->length, stdout) != text->length || fflush(stdout) != 0)
+        return lay_fail(err, LAY_ERR_IO, "standard output: cannot write");
+    return LAY_OK;
+}
+
+static enum lay_status make(const struct arguments *arguments, const struct lay_report_format *format,
+                            const struct lay_report *report, struct lay_err *err)
+{
+    struct lay_str text = {0};
+    enum lay_status status = format->put(&text, report, err);
+    if (status == LAY_OK)
+        status = write_out(arguments, &text, err);
+    lay_str_free(&text);
+    return status;
+}
+
+/* --- what is reported --- */
+
+static enum lay_status read_baselines(const struct arguments *arguments, struct lay_baseline_list *list,
+                                      struct lay_err *err)
+{
+    for (size_t i = 0; i < arguments->baselines.count; i++)
+        LAY_TRY(lay_baseline_read(arguments->baselines.items[i], list, err));
+    return arguments->paper ? lay_reporting_paper(arguments->paper, list, err) : LAY_OK;
+}
+
+static enum lay_status report_list(const struct arguments *arguments, const struct lay_report_format *format,
+                                   const struct lay_loaded_list *list,
+                                   const struct lay_baseline_list *baselines, struct lay_err *err)
+{
+    char heading[96];
+    struct lay_chosen chosen = {0};
+    struct lay_system_result *views = NULL;
+    for (size_t i = 0; i < list->count; i++)
+        lay_loaded_note_missing(&list->runs[i], "report", stderr);
+    LAY_TRY(lay_chosen_resolve(&arguments->tasks, &arguments->languages, &chosen, err));
+    LAY_TRY(lay_views_create(list->results, list->count, &chosen, &views, err));
+    struct lay_report report = {.systems = views,
+                                .count = list->count,
+                                .baselines = baselines,
+                                .differences = arguments->paper != 0};
+    if (arguments->paper) {
+        snprintf(heading, sizeof heading, "LayAlign (arXiv 2502.11405v1), Table %lld",
+                 (long long)arguments->paper);
+        report.heading = heading;
+    }
+    if (!arguments->out)
+        report.terminal = lay_table_options_for(STDOUT_FILENO);
+    enum lay_status status =
+        arguments->paper ? lay_reporting_check(&report, arguments->paper, err) : LAY_OK;
+    if (status == LAY_OK)
+        status = make(arguments, format, &report, err);
+    lay_views_free(views, list->count);
+    return status;
+}
+
+static enum lay_status report(const struct arguments *arguments, struct lay_err *err)
+{
+    const struct lay_report_format *format;
+    struct lay_baseline_list baselines = {0};
+    struct lay_loaded_list list = {0};
+    enum lay_status status;
+    if (arguments->directories.count == 0)
+        return lay_fail(err, LAY_ERR_USAGE, "name run directories; see `layeval report --help`");
+    if (arguments->paper && arguments->baselines.count)
+        return lay_fail(err, LAY_ERR_USAGE, "--paper and --baselines exclude each other: --paper brings its own");
+    LAY_TRY(lay_report_format_find(arguments->format, "--format", false, &format, err));
+    LAY_TRY_GOTO(status, read_baselines(arguments, &baselines, err), done);
+    LAY_TRY_GOTO(status,
+                 lay_loaded_list_open((const char *const *)arguments->directories.items,
+                                      arguments->directories.count, arguments->match, &list, err),
+                 done);
+    status = report_list(arguments, format, &list, &baselines, err);
+done:
+    lay_loaded_list_free(&list);
+    lay_baseline_list_free(&baselines);
+    return status;
+}
+
+int lay_cmd_report(int argc, char **argv)
+{
+    struct arguments a = {.format = "terminal"};
+    struct lay_err err = {0};
+    bool help;
+    const struct lay_usage usage = {
+        .command = "report",
+        .synopsis = "RUN... [options]",
+        .description =
+            "Puts finished runs into the papers' tables: languages in printed order, Lrl., Hrl., Avg., the best\n"
+            "figure of a column bold, the second best underlined, published figures below with their sources.\n"
+            "Scores are made anew from the journals. A directory of several systems counts as all of them.",
+        .examples = "  layeval report runs/ab\n"
+                    "  layeval report runs/a runs/b --baselines data/baselines/mindmerger.csv --format md\n"
+                    "  layeval report runs/layalign --paper 2\n"
+                    "  layeval report runs/ab --task mgsm --format latex --out table.tex",
+    };
+    const struct lay_option options[] = {
+        {.name = "format",
+         .kind = LAY_OPTION_STRING,
+         .argument = "NAME",
+         .value = &a.format,
+         .help = "terminal (default), md, latex, csv, json"},
+        {.name = "out",
+         .alias = "output-path",
+         .kind = LAY_OPTION_STRING,
+         .argument = "FILE",
+         .value = &a.out,
+         .help = "write there instead of standard output"},
+        {.name = "baselines",
+         .kind = LAY_OPTION_PATHS,
+         .argument = "FILE",
+         .value = &a.baselines,
+         .help = "published figures to stand below ours; repeatable"},
+        {.name = "paper",
+         .kind = LAY_OPTION_INT,
+         .argument = "N",
+         .value = &a.paper,
+         .min = 1,
+         .max = 99,
+         .help = "that table of the LayAlign paper: its figures, ours, the differences, and\nwhether they lie "
+                 "within the 95 % interval"},
+        {.name = "task",
+         .alias = "tasks",
+         .kind = LAY_OPTION_LIST,
+         .argument = "LIST",
+         .value = &a.tasks,
+         .help = "only these benchmarks, separated by commas"},
+        {.name = "lang",
+         .alias = "languages",
+         .kind = LAY_OPTION_LIST,
+         .argument = "LIST",
+         .value = &a.languages,
+         .help = "only these languages: ISO codes or English names"},
+        {.name = "match",
+         .kind = LAY_OPTION_STRING,
+         .argument = "RULE",
+         .value = &a.match,
+         .help = "how paper scoring compares numbers: tolerance or float-eq; default: each\nrun's own"},
+    };
+    enum lay_status status = lay_options_parse(&usage, options, sizeof options / sizeof *options, argc, argv,
+                                               &a.directories, &help, &err);
+    if (status == LAY_OK && !help)
+        status = report(&a, &err);
+    lay_option_list_free(&a.directories);
+    lay_option_list_free(&a.tasks);
+    lay_option_list_free(&a.languages);
+    lay_option_list_free(&a.baselines);
+    return status == LAY_OK ? 0 : lay_report_error("report", &err);
+}
