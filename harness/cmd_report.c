@@ -47,6 +47,15 @@ static enum lay_status read_baselines(const struct arguments *arguments, struct 
     return arguments->paper ? lay_reporting_paper(arguments->paper, list, err) : LAY_OK;
 }
 
+/* Without --task a table of the paper is about its own tasks. */
+static void choose_published_tasks(const struct lay_baseline_list *baselines, struct lay_chosen *chosen)
+{
+    struct lay_selection *selection = &chosen->selection;
+    for (size_t i = 0; i < baselines->count && selection->n_tasks < LAY_OPTION_LIST_MAX; i++)
+        if (i == 0 || strcmp(baselines->rows[i].task, baselines->rows[i - 1].task) != 0)
+            chosen->tasks[selection->n_tasks++] = baselines->rows[i].task;
+}
+
 static enum lay_status report_list(const struct arguments *arguments, const struct lay_report_format *format,
                                    const struct lay_loaded_list *list,
                                    const struct lay_baseline_list *baselines, struct lay_err *err)
@@ -57,11 +66,14 @@ static enum lay_status report_list(const struct arguments *arguments, const stru
     for (size_t i = 0; i < list->count; i++)
         lay_loaded_note_missing(&list->runs[i], "report", stderr);
     LAY_TRY(lay_chosen_resolve(&arguments->tasks, &arguments->languages, &chosen, err));
+    if (arguments->paper) {
+        LAY_TRY(lay_reporting_check(list->results, list->count, baselines, arguments->paper, err));
+        if (arguments->tasks.count == 0)
+            choose_published_tasks(baselines, &chosen);
+    }
     LAY_TRY(lay_views_create(list->results, list->count, &chosen, &views, err));
-    struct lay_report report = {.systems = views,
-                                .count = list->count,
-                                .baselines = baselines,
-                                .differences = arguments->paper != 0};
+    struct lay_report report = {
+        .systems = views, .count = list->count, .baselines = baselines, .differences = arguments->paper != 0};
     if (arguments->paper) {
         snprintf(heading, sizeof heading, "LayAlign (arXiv 2502.11405v1), Table %lld",
                  (long long)arguments->paper);
@@ -69,10 +81,7 @@ static enum lay_status report_list(const struct arguments *arguments, const stru
     }
     if (!arguments->out)
         report.terminal = lay_table_options_for(STDOUT_FILENO);
-    enum lay_status status =
-        arguments->paper ? lay_reporting_check(&report, arguments->paper, err) : LAY_OK;
-    if (status == LAY_OK)
-        status = make(arguments, format, &report, err);
+    const enum lay_status status = make(arguments, format, &report, err);
     lay_views_free(views, list->count);
     return status;
 }
@@ -86,7 +95,8 @@ static enum lay_status report(const struct arguments *arguments, struct lay_err 
     if (arguments->directories.count == 0)
         return lay_fail(err, LAY_ERR_USAGE, "name run directories; see `layeval report --help`");
     if (arguments->paper && arguments->baselines.count)
-        return lay_fail(err, LAY_ERR_USAGE, "--paper and --baselines exclude each other: --paper brings its own");
+        return lay_fail(err, LAY_ERR_USAGE,
+                        "--paper and --baselines exclude each other: --paper brings its own");
     LAY_TRY(lay_report_format_find(arguments->format, "--format", false, &format, err));
     LAY_TRY_GOTO(status, read_baselines(arguments, &baselines, err), done);
     LAY_TRY_GOTO(status,
@@ -109,8 +119,10 @@ int lay_cmd_report(int argc, char **argv)
         .command = "report",
         .synopsis = "RUN... [options]",
         .description =
-            "Puts finished runs into the papers' tables: languages in printed order, Lrl., Hrl., Avg., the best\n"
-            "figure of a column bold, the second best underlined, published figures below with their sources.\n"
+            "Puts finished runs into the papers' tables: languages in printed order, Lrl., Hrl., Avg., the "
+            "best\n"
+            "figure of a column bold, the second best underlined, published figures below with their "
+            "sources.\n"
             "Scores are made anew from the journals. A directory of several systems counts as all of them.",
         .examples = "  layeval report runs/ab\n"
                     "  layeval report runs/a runs/b --baselines data/baselines/mindmerger.csv --format md\n"
@@ -122,7 +134,7 @@ int lay_cmd_report(int argc, char **argv)
          .kind = LAY_OPTION_STRING,
          .argument = "NAME",
          .value = &a.format,
-         .help = "terminal (default), md, latex, csv, json"},
+         .help = "terminal (default), md, latex, csv, json, junit"},
         {.name = "out",
          .alias = "output-path",
          .kind = LAY_OPTION_STRING,
@@ -140,8 +152,9 @@ int lay_cmd_report(int argc, char **argv)
          .value = &a.paper,
          .min = 1,
          .max = 99,
-         .help = "that table of the LayAlign paper: its figures, ours, the differences, and\nwhether they lie "
-                 "within the 95 % interval"},
+         .help =
+             "that table of the LayAlign paper: its figures, ours, the differences, and\nwhether they lie "
+             "within the 95 % interval"},
         {.name = "task",
          .alias = "tasks",
          .kind = LAY_OPTION_LIST,

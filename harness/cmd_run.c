@@ -1,6 +1,7 @@
 /* layeval run: the command line; the work is in run.c. */
 #include "harness/command.h"
 #include "harness/dtype_option.h"
+#include "harness/run/reporting.h"
 #include "harness/run/run.h"
 
 #include <omp.h>
@@ -68,6 +69,11 @@ static enum lay_status interpret(const struct raw *raw, struct lay_run_options *
         return lay_fail(err, LAY_ERR_USAGE, "--log-samples and --no-log-samples exclude each other");
     if (run->check_against && run->predict_only)
         return lay_fail(err, LAY_ERR_USAGE, "--check-against compares scores; leave out --predict-only");
+    LAY_TRY(lay_reporting_names(&run->reports, err));
+    if (run->reports.count && run->predict_only)
+        return lay_fail(err, LAY_ERR_USAGE,
+                        "--report needs scores, which --predict-only leaves out; `layeval report` makes one "
+                        "later");
     run->log_samples = !raw->no_log_samples;
     run->write_out = raw->write_out ? raw->write_out_samples : 0;
     if (raw->threads > 0)
@@ -167,6 +173,9 @@ static enum lay_status parse_and_run(int argc, char **argv, struct lay_run_optio
         {"log-samples", NULL, LAY_OPTION_FLAG, NULL, "write samples_<task>_<lang>.jsonl (the default)",
          &raw.log_samples, 0, 0},
         {"no-log-samples", NULL, LAY_OPTION_FLAG, NULL, "leave them out", &raw.no_log_samples, 0, 0},
+        {"report", NULL, LAY_OPTION_LIST, "LIST",
+         "also leave reports in DIR: md (report.md), latex or tex\n(table.tex), junit (junit.xml)",
+         &run->reports, 0, 0},
         {"dry-run", NULL, LAY_OPTION_FLAG, NULL, "check everything, print the plan, load no weights",
          &run->dry_run, 0, 0},
         {"quiet", NULL, LAY_OPTION_FLAG, NULL, "no progress on stderr", &run->quiet, 0, 0},
@@ -191,5 +200,6 @@ int lay_cmd_run(int argc, char **argv)
     lay_option_list_free(&run.tasks);
     lay_option_list_free(&run.languages);
     lay_option_list_free(&run.layouts);
+    lay_option_list_free(&run.reports);
     return status == LAY_OK ? 0 : lay_report_error("run", &err);
 }

@@ -14,6 +14,7 @@ struct lay_command {
 int lay_cmd_run(int argc, char **argv);
 int lay_cmd_score(int argc, char **argv);
 int lay_cmd_merge(int argc, char **argv);
+int lay_cmd_report(int argc, char **argv);
 int lay_cmd_compare(int argc, char **argv);
 int lay_cmd_analyze(int argc, char **argv);
 int lay_cmd_gate(int argc, char **argv);

@@ -12,6 +12,7 @@ static const struct lay_command commands[] = {
     {"run", "evaluate systems on benchmarks", lay_cmd_run},
     {"score", "score generations again, without a model", lay_cmd_score},
     {"merge", "put the shards of a run together", lay_cmd_merge},
+    {"report", "the papers' tables of runs and published figures", lay_cmd_report},
     {"compare", "compare runs over the same samples, sample by sample", lay_cmd_compare},
     {"analyze", "look inside systems with parallel sentences: the papers' figures", lay_cmd_analyze},
     {"gate", "hold a run against a reference, for CI", lay_cmd_gate},

@@ -15,7 +15,7 @@ struct lay_report {
     size_t count;
     const struct lay_baseline_list *baselines; /* published rows; may be NULL */
     const char *heading;                       /* of the whole; NULL: none */
-    bool differences; /* also our figures minus those of published rows of the same method */
+    bool differences;                  /* also our figures minus those of published rows of the same method */
     struct lay_table_options terminal; /* colour and width of the format terminal */
 };
 

@@ -78,7 +78,7 @@ static enum lay_status read_part(struct part *part, struct lay_err *err)
 /* The manifest of the run without --shard. */
 static enum lay_status whole_manifest(const struct part *part, cJSON **manifest, struct lay_err *err)
 {
-    lay_mem_cjson_failed();
+    lay_mem_watch_cjson();
     cJSON *nothing = cJSON_CreateNull();
     *manifest = cJSON_Duplicate(part->run.manifest, true);
     if (*manifest && nothing && cJSON_ReplaceItemInObjectCaseSensitive(*manifest, "shard", nothing)) {

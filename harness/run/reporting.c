@@ -33,8 +33,8 @@ static enum lay_status refuse_table(int64_t table, const struct lay_baseline_lis
             snprintf(known + used, sizeof known - used, "%s%ld", used ? ", " : "", n);
     }
     return lay_fail(err, LAY_ERR_USAGE,
-                    "--paper: no figures of Table %lld in data/" PAPER_FILE "; it has Tables %s", (long long)table,
-                    known);
+                    "--paper: no figures of Table %lld in data/" PAPER_FILE "; it has Tables %s",
+                    (long long)table, known);
 }
 
 /* Keeps the rows of the table. */
@@ -67,14 +67,16 @@ enum lay_status lay_reporting_paper(int64_t table, struct lay_baseline_list *lis
     return LAY_OK;
 }
 
-enum lay_status lay_reporting_check(const struct lay_report *report, int64_t table, struct lay_err *err)
+enum lay_status lay_reporting_check(const struct lay_system_result *systems, size_t count,
+                                    const struct lay_baseline_list *published, int64_t table,
+                                    struct lay_err *err)
 {
     struct lay_str tasks = {0};
     bool any = false;
-    for (size_t i = 0; i < report->baselines->count; i++) {
-        const char *task = report->baselines->rows[i].task;
-        for (size_t s = 0; s < report->count; s++)
-            any |= lay_task_of(&report->systems[s], task) != NULL;
+    for (size_t i = 0; i < published->count; i++) {
+        const char *task = published->rows[i].task;
+        for (size_t s = 0; s < count; s++)
+            any |= lay_task_of(&systems[s], task) != NULL;
         if (!tasks.data || !strstr(tasks.data, task))
             lay_str_printf(&tasks, "%s%s", tasks.length ? ", " : "", task);
     }

@@ -3,6 +3,7 @@
 #include "engine/base/file.h"
 #include "engine/base/mem.h"
 #include "harness/run/check.h"
+#include "harness/run/reporting.h"
 #include "harness/run/results.h"
 #include "harness/run/run_system.h"
 #include "harness/run/signals.h"
@@ -112,6 +113,16 @@ static enum lay_status prepare_directories(struct session *s, struct lay_err *er
     return LAY_OK;
 }
 
+/* Every run directory has its own, the one above several has them over all. */
+static enum lay_status write_reports(const struct session *s, const struct lay_system_result *results,
+                                     struct lay_err *err)
+{
+    const struct lay_option_list *formats = &s->options->reports;
+    for (size_t i = 0; i < s->count; i++)
+        LAY_TRY(lay_reporting_write(&results[i], 1, formats, s->systems[i].dir, err));
+    return s->count > 1 ? lay_reporting_write(results, s->count, formats, s->options->out_dir, err) : LAY_OK;
+}
+
 static enum lay_status combine(struct session *s, struct lay_err *err)
 {
     struct lay_system_result *results = lay_alloc(s->count, sizeof *results);
@@ -122,6 +133,8 @@ static enum lay_status combine(struct session *s, struct lay_err *err)
     enum lay_status status = LAY_OK;
     if (s->count > 1)
         status = lay_results_write_combined(results, s->count, s->options->out_dir, err);
+    if (status == LAY_OK)
+        status = write_reports(s, results, err);
     if (status == LAY_OK)
         status = lay_results_print(results, s->count, stdout, err);
     lay_free(results);

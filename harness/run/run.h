@@ -21,6 +21,7 @@ struct lay_run_options {
     int threads;               /* for timing.json */
     struct lay_system_options system;
     enum lay_match match;
+    struct lay_option_list reports; /* formats of report files in the run directories */
     bool log_samples, predict_only, dry_run, quiet;
 };
 

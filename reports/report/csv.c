@@ -37,8 +37,8 @@ static void put_counts(struct lay_str *out, const struct lay_task_result *task,
                    (long long)n.error);
 }
 
-static enum lay_status put_figure(struct lay_str *out, const struct lay_score_table *table, size_t r, size_t c,
-                                  struct lay_err *err)
+static enum lay_status put_figure(struct lay_str *out, const struct lay_score_table *table, size_t r,
+                                  size_t c, struct lay_err *err)
 {
     const struct lay_score_row *row = &table->rows[r];
     const struct lay_score_column *column = &table->columns[c];
@@ -47,7 +47,7 @@ static enum lay_status put_figure(struct lay_str *out, const struct lay_score_ta
     struct lay_average average = {0};
     if (isnan(score->paper))
         return LAY_OK;
-    const char *const texts[] = {table->task,   row->name,           p ? p->method : row->system->method,
+    const char *const texts[] = {table->task,     row->name,           p ? p->method : row->system->method,
                                  p ? p->llm : "", p ? p->encoder : "", column->key};
     LAY_TRY(put_texts(out, texts, sizeof texts / sizeof *texts, err));
     put_number(out, score->paper, p || column->average ? score->decimals : 2);
@@ -111,11 +111,12 @@ static enum lay_status put_differences(void *context, const struct lay_report *r
 
 enum lay_status lay_report_put_csv(struct lay_str *out, const struct lay_report *report, struct lay_err *err)
 {
-    lay_str_puts(out, report->differences
-                          ? "task,system,published,language,accuracy,ci_low,ci_high,published_accuracy,"
-                            "difference,within_interval,source\n"
-                          : "task,system,method,llm,encoder,language,accuracy,accuracy_strict,ci_low,ci_high,n,"
-                            "disagree,unparsed,ended_length,truncated,error,place,partial,source\n");
+    lay_str_puts(out,
+                 report->differences
+                     ? "task,system,published,language,accuracy,ci_low,ci_high,published_accuracy,"
+                       "difference,within_interval,source\n"
+                     : "task,system,method,llm,encoder,language,accuracy,accuracy_strict,ci_low,ci_high,n,"
+                       "disagree,unparsed,ended_length,truncated,error,place,partial,source\n");
     LAY_TRY(lay_report_each_task(report, report->differences ? put_differences : put_figures, out, err));
     return lay_str_check(out, err);
 }

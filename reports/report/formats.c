@@ -11,6 +11,7 @@ const struct lay_report_format lay_report_formats[] = {
     {"latex", "tex", "table.tex", lay_report_put_latex},
     {"csv", NULL, NULL, lay_report_put_csv},
     {"json", NULL, NULL, lay_report_put_json},
+    {"junit", NULL, "junit.xml", lay_report_put_junit},
 };
 const size_t lay_report_format_count = sizeof lay_report_formats / sizeof *lay_report_formats;
 
@@ -40,8 +41,8 @@ enum lay_status lay_report_each_task(const struct lay_report *report, lay_report
     enum lay_status status = tasks ? LAY_OK : lay_no_memory(err, "a report");
     for (size_t t = 0; t < n_tasks && status == LAY_OK; t++) {
         struct lay_score_table table;
-        status = lay_score_table_create(report->systems, report->count, report->baselines, tasks[t], &table,
-                                        err);
+        status =
+            lay_score_table_create(report->systems, report->count, report->baselines, tasks[t], &table, err);
         if (status == LAY_OK)
             status = put(context, report, &table, err);
         lay_score_table_free(&table);

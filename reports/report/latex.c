@@ -12,10 +12,19 @@ static void put_text(struct lay_str *out, const char *text)
     static const struct {
         char c;
         const char *latex;
-    } escapes[] = {{'\\', "\\textbackslash{}"}, {'{', "\\{"}, {'}', "\\}"}, {'$', "\\$"},
-                   {'&', "\\&"},                {'#', "\\#"}, {'%', "\\%"}, {'_', "\\_"},
-                   {'^', "\\textasciicircum{}"}, {'~', "\\textasciitilde{}"}, {'<', "\\textless{}"},
-                   {'>', "\\textgreater{}"},    {'"', "\\textquotedbl{}"}};
+    } escapes[] = {{'\\', "\\textbackslash{}"},
+                   {'{', "\\{"},
+                   {'}', "\\}"},
+                   {'$', "\\$"},
+                   {'&', "\\&"},
+                   {'#', "\\#"},
+                   {'%', "\\%"},
+                   {'_', "\\_"},
+                   {'^', "\\textasciicircum{}"},
+                   {'~', "\\textasciitilde{}"},
+                   {'<', "\\textless{}"},
+                   {'>', "\\textgreater{}"},
+                   {'"', "\\textquotedbl{}"}};
     for (size_t at = 0, length = strlen(text); at < length;) {
         const size_t begin = at;
         const int32_t c = lay_utf8_next(text, length, &at);
@@ -120,8 +129,9 @@ static void put_differences(struct lay_str *out, const struct lay_score_table *t
         for (size_t p = lay_report_next_published(table, r, r); p < table->n_rows;
              p = lay_report_next_published(table, r, p))
             put_difference_row(out, table, r, p);
-    lay_str_puts(out, "\\bottomrule\n\\end{tabular}\n\\par\\footnotesize $^{\\dagger}$the published figure is "
-                      "outside the 95\\,\\% interval of ours\n");
+    lay_str_puts(out,
+                 "\\bottomrule\n\\end{tabular}\n\\par\\footnotesize $^{\\dagger}$the published figure is "
+                 "outside the 95\\,\\% interval of ours\n");
 }
 
 static enum lay_status put_task(void *context, const struct lay_report *report,

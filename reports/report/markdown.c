@@ -1,4 +1,5 @@
-/* GitHub-flavoured Markdown: per task a table of scores, one of strict scores and intervals, one of counts. */
+/* GitHub-flavoured Markdown: per task a table of scores, one of strict scores and intervals, one of counts.
+ */
 #include "reports/remarks.h"
 #include "reports/report/part.h"
 #include "reports/row_label.h"

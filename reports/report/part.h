@@ -15,6 +15,8 @@ enum lay_status lay_report_put_latex(struct lay_str *out, const struct lay_repor
 enum lay_status lay_report_put_csv(struct lay_str *out, const struct lay_report *report, struct lay_err *err);
 enum lay_status lay_report_put_json(struct lay_str *out, const struct lay_report *report,
                                     struct lay_err *err);
+enum lay_status lay_report_put_junit(struct lay_str *out, const struct lay_report *report,
+                                     struct lay_err *err);
 
 /* Calls `put` with the table of every task, in order. */
 typedef enum lay_status lay_report_task_function(void *context, const struct lay_report *report,
@@ -24,8 +26,8 @@ enum lay_status lay_report_each_task(const struct lay_report *report, lay_report
 
 /* One of our figures beside a published one. */
 struct lay_difference {
-    double points; /* ours minus published, percentage points; NaN: one is missing, or an average is over other
-                      languages */
+    double points; /* ours minus published, percentage points; NaN: one is missing, or an average is over
+                      other languages */
     bool within;   /* the published figure lies in the 95 % interval of ours */
 };
 struct lay_difference lay_report_difference(const struct lay_score *ours, const struct lay_score *published);

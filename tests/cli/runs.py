@@ -12,7 +12,7 @@ def answers(pattern, target="18", wrong="19"):
              "ended": "error" if letter == "E" else "eos", **({"error": "it broke"} if letter == "E" else {})} for i, letter in enumerate(pattern)]
 
 
-def make_run(folder, name, tasks, promised=None, sealed=True, match="tolerance"):
+def make_run(folder, name, tasks, promised=None, sealed=True, match="tolerance", method="plain"):
     """`tasks` is {task: {language: pattern or list of answers}}; `promised` {(task, language): n} where the manifest
     names more samples than were answered. Returns the directory."""
     promised = promised or {}
@@ -24,7 +24,7 @@ def make_run(folder, name, tasks, promised=None, sealed=True, match="tolerance")
             entries += [{"task": task, "language": language, **answer} for answer in cell]
             data.append({"language": language, "n": promised.get((task, language), len(cell)), "file": "data.tsv"})
         listed.append({"task": task, "version": 1, "languages": data})
-    manifest = {"layeval": "test", "system": {"name": name, "method": "plain"}, "match": match, "tasks": listed}
+    manifest = {"layeval": "test", "system": {"name": name, "method": method}, "match": match, "tasks": listed}
     spec = {"manifest": manifest, "sealed": sealed, "entries": entries}
     subprocess.run([os.environ["LAYEVAL_MAKE_RUN"], str(folder)], input=json.dumps(spec).encode(), check=True)
     return pathlib.Path(folder)
