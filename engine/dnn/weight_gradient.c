@@ -1,5 +1,6 @@
 /* dW += dyᵀ x. Every thread takes panels of the gradient's rows and goes through the segments in order, each
  * one product made for a single thread; so a panel's sums are always the same. */
+#include "engine/base/clones.h"
 #include "engine/base/mem.h"
 #include "engine/dnn/gradient.h"
 #include "engine/dnn/internal.h"
@@ -44,22 +45,15 @@ static size_t element(const struct call *c)
     return c->half ? sizeof(uint16_t) : sizeof(float);
 }
 
-static void store(const struct call *c, char *to, int64_t at, float value)
+/* n numbers as the products take them. */
+static void convert(const struct call *c, const float *x, int64_t n, char *to)
 {
     if (c->half)
-        ((uint16_t *)(void *)to)[at] = lay_f32_to_bf16(value);
-    else
-        ((float *)(void *)to)[at] = c->round ? lay_bf16_to_f32(lay_f32_to_bf16(value)) : value;
-}
-
-static void convert_row(const struct call *c, const float *row, char *to)
-{
-    if (c->half)
-        lay_round_bf16(row, (uint16_t *)(void *)to, c->in);
+        lay_round_bf16(x, (uint16_t *)(void *)to, n);
     else if (c->round)
-        lay_round_f32(row, (float *)(void *)to, c->in);
+        lay_round_f32(x, (float *)(void *)to, n);
     else
-        memcpy(to, row, (size_t)c->in * sizeof *row);
+        memcpy(to, x, (size_t)n * sizeof *x);
 }
 
 /* x of padded row r of segment s; zeros behind its end. */
@@ -68,21 +62,35 @@ static void copy_input(const struct call *c, int64_t s, int64_t r)
     const struct lay_segment *segment = &c->segments[s];
     char *to = c->rows + (size_t)((c->start[s] + r) * c->in) * element(c);
     if (r < segment->rows)
-        convert_row(c, c->x + (segment->first + r) * c->in, to);
+        convert(c, c->x + (segment->first + r) * c->in, c->in, to);
     else
         memset(to, 0, (size_t)c->in * element(c));
 }
 
-/* Outputs first … first + n of dyᵀ of a segment. */
+/* tile [n, GRANULE] = rows r … r + GRANULE − 1 of dy's columns, zeros behind the last of `rows`. */
+LAY_CLONES static void turn_tile(const float *restrict dy, int64_t stride, int64_t rows, int64_t n,
+                                 float (*restrict tile)[GRANULE])
+{
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t o = 0; o < n; o++)
+            tile[o][r] = dy[r * stride + o];
+    for (int64_t o = 0; o < n && rows < GRANULE; o++)
+        memset(&tile[o][rows], 0, (size_t)(GRANULE - rows) * sizeof(float));
+}
+
+/* Outputs first … first + n (at most GRANULE) of dyᵀ of a segment, through a tile that stays in the cache. */
 static void turn(const struct call *c, int64_t s, int64_t first, int64_t n)
 {
     const struct lay_segment *segment = &c->segments[s];
     const int64_t depth = padded(segment->rows);
-    char *to = c->turned + (size_t)(c->start[s] * c->out + first * depth) * element(c);
-    for (int64_t o = 0; o < n; o++)
-        for (int64_t r = 0; r < depth; r++)
-            store(c, to, o * depth + r,
-                  r < segment->rows ? c->dy[(segment->first + r) * c->out + first + o] : 0.0f);
+    float tile[GRANULE][GRANULE];
+    for (int64_t r = 0; r < depth; r += GRANULE) {
+        const int64_t rows = segment->rows - r < GRANULE ? segment->rows - r : GRANULE;
+        turn_tile(c->dy + (segment->first + r) * c->out + first, c->out, rows, n, tile);
+        for (int64_t o = 0; o < n; o++)
+            convert(c, tile[o], GRANULE,
+                    c->turned + (size_t)(c->start[s] * c->out + (first + o) * depth + r) * element(c));
+    }
 }
 
 /* Both operands of all segments as the products take them. */
