@@ -45,15 +45,14 @@ static size_t element(const struct call *c)
     return c->half ? sizeof(uint16_t) : sizeof(float);
 }
 
-/* n numbers as the products take them. */
-static void convert(const struct call *c, const float *x, int64_t n, char *to)
+static void convert_row(const struct call *c, const float *row, char *to)
 {
     if (c->half)
-        lay_round_bf16(x, (uint16_t *)(void *)to, n);
+        lay_round_bf16(row, (uint16_t *)(void *)to, c->in);
     else if (c->round)
-        lay_round_f32(x, (float *)(void *)to, n);
+        lay_round_f32(row, (float *)(void *)to, c->in);
     else
-        memcpy(to, x, (size_t)n * sizeof *x);
+        memcpy(to, row, (size_t)c->in * sizeof *row);
 }
 
 /* x of padded row r of segment s; zeros behind its end. */
@@ -62,14 +61,14 @@ static void copy_input(const struct call *c, int64_t s, int64_t r)
     const struct lay_segment *segment = &c->segments[s];
     char *to = c->rows + (size_t)((c->start[s] + r) * c->in) * element(c);
     if (r < segment->rows)
-        convert(c, c->x + (segment->first + r) * c->in, c->in, to);
+        convert_row(c, c->x + (segment->first + r) * c->in, to);
     else
         memset(to, 0, (size_t)c->in * element(c));
 }
 
-/* tile [n, GRANULE] = rows r … r + GRANULE − 1 of dy's columns, zeros behind the last of `rows`. */
-LAY_CLONES static void turn_tile(const float *restrict dy, int64_t stride, int64_t rows, int64_t n,
-                                 float (*restrict tile)[GRANULE])
+/* tile [GRANULE, GRANULE] = the transpose of `rows` rows and n columns of dy, zeros behind the last row. */
+LAY_INLINE void load_tile(const float *restrict dy, int64_t stride, int64_t rows, int64_t n,
+                          float (*restrict tile)[GRANULE])
 {
     for (int64_t r = 0; r < rows; r++)
         for (int64_t o = 0; o < n; o++)
@@ -78,18 +77,40 @@ LAY_CLONES static void turn_tile(const float *restrict dy, int64_t stride, int64
         memset(&tile[o][rows], 0, (size_t)(GRANULE - rows) * sizeof(float));
 }
 
+LAY_CLONES static void turn_tile(const float *dy, int64_t stride, int64_t rows, int64_t n, bool round,
+                                 float *to, int64_t depth)
+{
+    float tile[GRANULE][GRANULE];
+    load_tile(dy, stride, rows, n, tile);
+    for (int64_t o = 0; o < n; o++)
+        for (int64_t r = 0; r < GRANULE; r++)
+            to[o * depth + r] = round ? lay_bf16_to_f32(lay_f32_to_bf16(tile[o][r])) : tile[o][r];
+}
+
+LAY_CLONES static void turn_tile_half(const float *dy, int64_t stride, int64_t rows, int64_t n, uint16_t *to,
+                                      int64_t depth)
+{
+    float tile[GRANULE][GRANULE];
+    load_tile(dy, stride, rows, n, tile);
+    for (int64_t o = 0; o < n; o++)
+#pragma omp simd
+        for (int64_t r = 0; r < GRANULE; r++)
+            to[o * depth + r] = lay_f32_to_bf16(tile[o][r]);
+}
+
 /* Outputs first … first + n (at most GRANULE) of dyᵀ of a segment, through a tile that stays in the cache. */
 static void turn(const struct call *c, int64_t s, int64_t first, int64_t n)
 {
     const struct lay_segment *segment = &c->segments[s];
     const int64_t depth = padded(segment->rows);
-    float tile[GRANULE][GRANULE];
+    char *to = c->turned + (size_t)(c->start[s] * c->out + first * depth) * element(c);
     for (int64_t r = 0; r < depth; r += GRANULE) {
         const int64_t rows = segment->rows - r < GRANULE ? segment->rows - r : GRANULE;
-        turn_tile(c->dy + (segment->first + r) * c->out + first, c->out, rows, n, tile);
-        for (int64_t o = 0; o < n; o++)
-            convert(c, tile[o], GRANULE,
-                    c->turned + (size_t)(c->start[s] * c->out + (first + o) * depth + r) * element(c));
+        const float *dy = c->dy + (segment->first + r) * c->out + first;
+        if (c->half)
+            turn_tile_half(dy, c->out, rows, n, (uint16_t *)(void *)to + r, depth);
+        else
+            turn_tile(dy, c->out, rows, n, c->round, (float *)(void *)to + r, depth);
     }
 }
 
