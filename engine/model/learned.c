@@ -3,6 +3,7 @@
 #include "engine/base/mem.h"
 #include "engine/nn/gradient.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -84,7 +85,9 @@ enum lay_status lay_learned_list(struct lay_learned *l, struct lay_learning *lea
                                  const char *official, const char *prefix, const char *const *parts,
                                  struct lay_err *err)
 {
-    const int64_t n = count_parts(parts), shape[] = {l->out / n, l->in};
+    const int64_t n = count_parts(parts);
+    assert(n > 0);
+    const int64_t shape[] = {l->out / n, l->in};
     if (!l->weight)
         return LAY_OK;
     for (int64_t i = 0; i < n; i++) {

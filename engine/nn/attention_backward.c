@@ -230,7 +230,7 @@ static void score(const struct task *t, const struct block *b)
 static void forward_block(const struct task *t, const struct block *b, float *out, float *lse)
 {
     const struct lay_attention *a = t->a;
-    float sums[QUERIES];
+    float sums[QUERIES] = {0};
     score(t, b);
     for (int64_t i = 0; i < b->n; i++) {
         float max;

@@ -34,8 +34,8 @@ LAY_CLONES static void scale(float *x, int64_t n, float factor)
 static double row_loss(float *x, int64_t n, int32_t target, float weight)
 {
     const float max = x[lay_argmax(x, n)], own = x[target];
-    double sum = 0;
-    for (int64_t i = 0; i < n; i += BLOCK)
+    double sum = (double)exponentiate(x, n < BLOCK ? n : BLOCK, max);
+    for (int64_t i = BLOCK; i < n; i += BLOCK)
         sum += (double)exponentiate(x + i, n - i < BLOCK ? n - i : BLOCK, max);
     scale(x, n, (float)((double)weight / sum));
     x[target] -= weight;

@@ -144,7 +144,8 @@ static double rope_value(const struct function *f, const double *x)
     double total = 0;
     for (int64_t r = 0; r < c->rows * c->heads; r++)
         for (int64_t i = 0; i < half; i++) {
-            const double angle = (double)((float)c->positions[r / c->heads] * c->inv_freq[i]);
+            const int64_t row = r / c->heads;
+            const double angle = (double)((float)c->positions[row] * c->inv_freq[i]);
             const double a = x[r * c->head_dim + i], b = x[r * c->head_dim + half + i];
             total += (double)f->weight[r * c->head_dim + i] * (a * cos(angle) - b * sin(angle));
             total += (double)f->weight[r * c->head_dim + half + i] * (b * cos(angle) + a * sin(angle));

@@ -218,7 +218,7 @@ static float *gradients(struct lay_trainable *t, size_t *n)
     *n = 0;
     for (size_t i = 0; i < lay_trainable_count(t); i++)
         *n += lay_trainable_parameter(t, i)->count;
-    float *all = malloc(*n * sizeof *all), *to = all;
+    float *all = malloc((*n + 1) * sizeof *all), *to = all;
     assert_non_null(all);
     for (size_t i = 0; i < lay_trainable_count(t); i++) {
         const struct lay_parameter *p = lay_trainable_parameter(t, i);
