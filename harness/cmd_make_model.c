@@ -302,8 +302,10 @@ int lay_cmd_make_model(int argc, char **argv)
         "Writes a Hugging Face directory with random weights of a named shape, for benchmarks and tests.\n"
         "Such a model answers nonsense. The numbers depend on the seed and the tensor's name alone.\n"
         "No tokenizer is written; --tokenizer copies one in.\n\n"
-        "LLMs:     tiny miniature tiny-mistral tiny-qwen2 tinyllama-1.1b llama2-7b llama2-13b mistral-7b qwen2-7b\n"
-        "encoders: tiny-mt5 miniature-mt5 mt5-small mt5-base mt5-large mt5-xl tiny-nllb nllb-600m tiny-xlmr xlmr-base\n"
+        "LLMs:     tiny miniature tiny-mistral tiny-qwen2 tinyllama-1.1b llama2-7b llama2-13b mistral-7b "
+        "qwen2-7b\n"
+        "encoders: tiny-mt5 miniature-mt5 mt5-small mt5-base mt5-large mt5-xl tiny-nllb nllb-600m tiny-xlmr "
+        "xlmr-base\n"
         "          (the encoder half only)\n"
         "bridges:  layalign mindmerger langbridge (without copies of encoder and LLM)",
         "  layeval make-model --shape tinyllama-1.1b --out models/llm --tokenizer tokenizer.model\n"

@@ -65,28 +65,30 @@ static void count_llm(const struct lay_trainable_parts *parts, const struct lay_
         need->masters += 8 * table;
 }
 
+/* Rows of both kinds at their most; a longer sample takes more. */
 static void count_rows(const struct lay_trainable_parts *parts, const struct lay_trainable_options *o,
                        struct need *need)
 {
     const struct lay_llm_config *c = parts->llm_config;
-    const double rows = (double)(o->rows > 0 ? o->rows : LAY_TRAIN_ROWS);
+    const bool adapter = has_adapter(parts);
+    const int64_t rows = o->rows > 0 ? o->rows : LAY_TRAIN_ROWS,
+                  source = o->source_rows > 0 ? o->source_rows : rows;
+    const double H = (double)c->hidden_size;
     int64_t per_row, per_source;
-    lay_llm_kept_floats(c, has_adapter(parts), &per_row, &per_source);
-    need->layer = 4 * rows * (double)(per_row + per_source);
-    need->work +=
-        4 * (double)lay_llm_learner_floats(c, (int64_t)rows, has_adapter(parts) ? (int64_t)rows : 0);
+    lay_llm_kept_floats(c, adapter, &per_row, &per_source);
+    need->layer = 4.0 * (double)(rows * per_row + source * per_source);
     need->work += need->layer; /* of the layer that is computed again */
+    need->work += 4 * ((double)lay_llm_learner_floats(c, rows, adapter ? source : 0) + (double)rows * H);
     if (parts->bridge_options.method == LAY_PLAIN)
         return;
     const struct lay_encoder_config *e = parts->encoder_config;
-    const double d = (double)e->hidden_size, H = (double)c->hidden_size;
-    const double ffn = (double)(e->intermediate_size * (e->gated ? 3 : 1));
-    need->work += 4 * rows * (2 * H + 6 * d + ffn + 4 * (double)(e->num_attention_heads * e->head_dim));
-    if (has_adapter(parts))
-        need->work +=
-            4 * rows * (double)c->num_hidden_layers * 2 * H + 4 * rows * d * (double)e->num_hidden_layers;
+    const double d = (double)e->hidden_size, ffn = (double)(e->intermediate_size * (e->gated ? 3 : 1));
+    double each = H + 6 * d + ffn + 4 * (double)(e->num_attention_heads * e->head_dim);
+    if (adapter)
+        each += 2 * H * (double)c->num_hidden_layers + d * (double)e->num_hidden_layers;
     if (o->train_encoder)
-        need->work += 4 * rows * ((double)lay_encoder_kept_floats(e) + (double)e->num_hidden_layers * d);
+        each += (double)lay_encoder_kept_floats(e) + d * (double)e->num_hidden_layers;
+    need->work += 4 * (double)source * each;
 }
 
 static void count_others(const struct lay_trainable_parts *parts, const struct lay_trainable_options *o,

@@ -86,6 +86,7 @@ enum lay_status lay_trainable_create(const struct lay_trainable_parts *parts,
         return lay_no_memory(err, "a trainable model");
     t->options = *options;
     t->options.rows = options->rows > 0 ? options->rows : LAY_TRAIN_ROWS;
+    t->options.source_rows = options->source_rows > 0 ? options->source_rows : t->options.rows;
     t->method = parts->bridge_options.method;
     t->llm_config = *parts->llm_config;
     if (t->method != LAY_PLAIN)
@@ -175,7 +176,7 @@ static size_t fitting(const struct lay_trainable *t, const struct lay_train_samp
     for (; end < n; end++) {
         rows += lay_train_rows(t, &samples[end]);
         source += t->encoder ? samples[end].n_source : 0;
-        if (!together && end > first && (rows > t->options.rows || source > t->options.rows))
+        if (!together && end > first && (rows > t->options.rows || source > t->options.source_rows))
             break;
     }
     return end - first;

@@ -39,6 +39,7 @@ struct lay_trainable_options {
     bool no_soft_prompt; /* ablation: mapped states and boundary are left out of the row (and not trained) */
     size_t memory;       /* bytes for everything; 0: what the machine has free */
     int64_t rows; /* LLM rows of a pass at most; 0: 2048. A sample that is longer is a pass of its own */
+    int64_t source_rows; /* encoder rows of a pass at most; 0: as rows */
 };
 
 struct lay_trainable;

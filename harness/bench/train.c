@@ -44,11 +44,13 @@ static enum lay_status prepare(struct training *t, const struct lay_subject_sour
                            .n_encoder_layers = -1,
                            .n_language_layers = -1},
     };
-    t->options = (struct lay_trainable_options){.compute = dtype,
-                                                .train_bridge = bridged,
-                                                .train_llm = !bridged,
-                                                .memory = t->cell->memory,
-                                                .rows = t->cell->batch * (t->cell->prompt + t->cell->target)};
+    t->options =
+        (struct lay_trainable_options){.compute = dtype,
+                                       .train_bridge = bridged,
+                                       .train_llm = !bridged,
+                                       .memory = t->cell->memory,
+                                       .rows = t->cell->batch * (t->cell->prompt + t->cell->target - 1),
+                                       .source_rows = t->cell->batch * t->cell->source};
     return LAY_OK;
 }
 
