@@ -1,10 +1,12 @@
 """data/baselines: every published figure has a source, and every printed average follows from its row."""
 import csv
 import json
+import os
 import pathlib
 import unittest
 
 DATA = pathlib.Path(__file__).resolve().parents[2] / "data"
+SHARED = pathlib.Path(os.environ.get("LAYEVAL_SHARED", DATA.parent.parent / "shared"))
 COLUMNS = ["system", "method", "llm", "encoder", "task", "language", "accuracy", "source"]
 AVERAGES = ("lrl", "hrl", "avg")
 # The MindMerger README prints these two cut instead of rounded: the rows give 79.26 and 78.45.
@@ -67,6 +69,19 @@ class Baselines(unittest.TestCase):
             self.assertLessEqual(abs(mean - float(printed)), limit + 1e-9, (task, name, printed, mean))
             checked += 1
         self.assertGreater(checked, 60)
+
+
+@unittest.skipUnless((SHARED / "real" / "baselines").is_dir(), f"no published figures under {SHARED}")
+class Shared(Baselines):
+    """The figures as they were gathered: ours are all of them, and the same checks hold there."""
+
+    def setUp(self):
+        super().setUp()
+        ours = self.files
+        self.files = {path.name: rows(path) for path in sorted((SHARED / "real" / "baselines").glob("*.csv"))}
+        for name, figures in self.files.items():
+            ours_by_key = {tuple(row.values()) for row in ours.get(name, [])}
+            self.assertEqual([row for row in figures if tuple(row.values()) not in ours_by_key], [], name)
 
 
 if __name__ == "__main__":

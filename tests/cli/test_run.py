@@ -131,6 +131,22 @@ class Run(Base):
         self.assertEqual({lang["n"] for lang in manifest["tasks"][0]["languages"]}, {4})
         self.assertEqual(journal_lines(out), 4 * len(manifest["tasks"][0]["languages"]))
 
+    def test_reports_on_request(self):
+        self.succeeds(self.dir / "one", "--report", "md,tex,junit", "--limit", "1", tasks=("mgsm",))
+        self.succeeds(self.dir / "two", "--report", "md", "--limit", "1", tasks=("mgsm",), systems=("plain", "layalign"))
+        for name, format in (("report.md", "md"), ("table.tex", "latex"), ("junit.xml", "junit")):
+            later = subprocess.run([LAYEVAL, "report", self.dir / "one", "--format", format], capture_output=True, check=True)
+            self.assertEqual((self.dir / "one" / name).read_bytes(), later.stdout, name)
+        for folder, systems in (("two", ["plain", "layalign"]), ("two/plain", ["plain"]), ("two/layalign", ["layalign"])):
+            text = (self.dir / folder / "report.md").read_text(encoding="utf-8")
+            table = text.split("\n\n")[2].splitlines()
+            self.assertEqual([line.split("|")[1].strip() for line in table[2:]], systems)
+        for words in (("--report", "csv"), ("--report", "md", "--predict-only")):
+            result = run(self.dir / "three", *words, tasks=("mgsm",))
+            self.assertEqual((result.returncode, result.stdout), (2, ""))
+            self.assertIn("--report", result.stderr)
+        self.assertFalse((self.dir / "three").exists())
+
     def test_write_out_shows_the_exact_prompt(self):
         result = self.succeeds(self.dir / "none", "--write-out", "--dry-run", "--lang", "en", tasks=("mgsm",))
         self.assertFalse((self.dir / "none").exists())
