@@ -28,8 +28,8 @@ TASKS_OF = {"x-csqa": ("de", "en", "es", "sw"), "xnli": ("de", "en", "es", "sw",
 # Items of each kind: English is what the LLM learns from, the others what bridges learn from.
 TRAIN = {
     "math": {"en": 24000, "high": 4000, "low": 0},
-    "x-csqa": {"en": 6000, "high": 1000, "low": 0},
-    "xnli": {"en": 6000, "high": 1000, "low": 0},
+    "x-csqa": {"en": 12000, "high": 1000, "low": 0},
+    "xnli": {"en": 12000, "high": 1000, "low": 0},
     "pairs": {"en": 12000, "high": 8000, "low": 4000},
 }
 TEST = {"math": 250, "x-csqa": 120, "xnli": 120}

@@ -18,7 +18,7 @@ mkdir -p "$out"
 cd "$out"
 
 # Steps of 32 samples. Two processes train side by side on one thread each: these models are too small for two.
-LLM_STEPS=1000 ENCODER_STEPS=800 STAGE1_STEPS=400 STAGE2_STEPS=250
+LLM_STEPS=2000 ENCODER_STEPS=1500 STAGE1_STEPS=600 STAGE2_STEPS=400
 COMMON=(--batch-size 32 --clip 1 --threads 1 --save-dtype bf16 --save-every 100)
 
 say() { printf '%s\n' "miniature: $*" >&2; }

@@ -1,0 +1,82 @@
+#!/usr/bin/env bash
+# The paper's ablations of LayAlign on the miniature: trains each variant in the directory that train.sh made, evaluates
+# it on the arithmetic problems and prints one row per variant.
+#
+#   LAYEVAL=build/layeval data/miniature/ablations.sh OUT [VARIANT…]
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+LAYEVAL=$(realpath "${LAYEVAL:?the binary}")
+cd "${1:?usage: ablations.sh OUT [VARIANT…]}"
+shift
+
+# name | keys of the system | keys of its bridge | options of stage 1 ("-": skipped) | options of stage 2 ("-": skipped)
+VARIANTS=(
+    "layalign||||"
+    "no-adapter|\"adapter_attention\": false,|||"
+    "no-soft-prompt|\"soft_prompt\": false,|||"
+    "no-text-prompt|\"text_prompt\": false,|||--no-text-prompt"
+    "text-prompt-in-stage-1|||--text-prompt|"
+    "stage-1-only||||-"
+    "stage-2-only|||-|"
+    "english-task-data||||--lang en"
+    "last-encoder-layer||\"encoder_layers\": [4],||"
+    "first-encoder-layers||\"encoder_layers\": [0, 1],||"
+    "last-encoder-layers||\"encoder_layers\": [3, 4],||"
+    "first-llm-layer||\"language_layers\": [0],||"
+    "last-llm-layer||\"language_layers\": [2],||"
+    "mlp||\"structure\": \"MLP\",||"
+)
+# As in train.sh.
+STAGE1_STEPS=600 STAGE2_STEPS=400
+COMMON=(--batch-size 32 --clip 1 --threads 1 --save-dtype bf16 --save-every 100)
+
+# The stages that VARIANT has; prints the folder of its bridge.
+train() {
+    local name=$1 stage1=$2 stage2=$3 bridge='' options=()
+    if [ "$stage1" != - ]; then
+        # shellcheck disable=SC2086 # options are words
+        "$LAYEVAL" train --system "ablations/$name.json" --stage translation --data data/train $stage1 \
+            --out "ablations/$name-1" --steps $STAGE1_STEPS --lr 2e-3 "${COMMON[@]}" >&2
+        bridge=ablations/$name-1/last/bridge
+        options=(--init "$bridge/model.safetensors")
+    fi
+    if [ "$stage2" != - ]; then
+        [[ $stage2 = *--lang* ]] || stage2="--lang en,de,es $stage2"
+        # shellcheck disable=SC2086
+        "$LAYEVAL" train --system "ablations/$name.json" --stage task --task mgsm,x-csqa,xnli --limit 2000 \
+            --data data/train $stage2 ${options[@]+"${options[@]}"} --out "ablations/$name-2" --steps $STAGE2_STEPS \
+            --lr 1e-3 "${COMMON[@]}" >&2
+        bridge=ablations/$name-2/last/bridge
+    fi
+    printf '%s' "$bridge"
+}
+
+# put_system NAME KEYS BRIDGE_KEYS BRIDGE
+put_system() {
+    printf '{"name": "%s", "method": "layalign", "llm": {"path": "../train/llm/last/llm"}, %s
+ "encoder": {"path": "../train/encoder/last/encoder"}, "bridge": {%s "path": "../%s/model.safetensors"},
+ "prompt_set": "mindmerger", "max_new_tokens": 48}\n' "$1" "$2" "$3" "$4" >"ablations/$1.json"
+}
+
+mkdir -p ablations
+systems=()
+for variant in "${VARIANTS[@]}"; do
+    IFS='|' read -r name keys bridge_keys stage1 stage2 <<<"$variant"
+    [ $# = 0 ] || [[ " $* " = *" $name "* ]] || continue
+    put_system "$name" "$keys" "$bridge_keys" none
+    put_system "$name" "$keys" "$bridge_keys" "$(train "$name" "$stage1" "$stage2")"
+    systems+=(--system "ablations/$name.json")
+done
+"$LAYEVAL" run "${systems[@]}" --task mgsm --lang available --data data/test --out ablations/eval --quiet >/dev/null
+python3 - <<'PYTHON'
+import csv
+
+rows = list(csv.DictReader(open("ablations/eval/results.csv", encoding="utf-8")))
+languages = list(dict.fromkeys(row["language"] for row in rows))
+print("| variant |" + "".join(" %s |" % language for language in languages))
+print("|---|" + "---|" * len(languages))
+for system in dict.fromkeys(row["system"] for row in rows):
+    of = {row["language"]: row["acc_paper"] for row in rows if row["system"] == system}
+    print("| %s |" % system + "".join(" %s |" % of[language] for language in languages))
+PYTHON

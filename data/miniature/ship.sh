@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# Takes what train.sh made in OUT to the folder that the demo evaluates: models, bridges, systems, part of the test data.
+#
+#   data/miniature/ship.sh OUT data/demo/miniature
+set -euo pipefail
+
+out=${1:?usage: ship.sh OUT DEST} dest=${2:?usage: ship.sh OUT DEST}
+MGSM=40 OTHERS=24 # items a language
+
+rm -rf "$dest"
+mkdir -p "$dest/bridges" "$dest/data"
+cp -r "$out/train/llm/last/llm" "$out/train/encoder/last/encoder" "$dest"
+for method in langbridge mindmerger layalign; do
+    cp -r "$out/train/$method-2/last/bridge" "$dest/bridges/$method"
+done
+for system in plain langbridge mindmerger layalign; do
+    sed -e 's|train/llm/last/llm|llm|; s|train/encoder/last/encoder|encoder|; s|train/\([a-z]*\)-2/last/bridge|bridges/\1|' \
+        "$out/$system.json" >"$dest/$system.json"
+done
+(cd "$out/data/test" && find . -type f) | while read -r file; do
+    case $file in
+    ./mgsm/*) items=$MGSM ;;
+    *) items=$OTHERS ;;
+    esac
+    mkdir -p "$dest/data/$(dirname "$file")"
+    head -n $items "$out/data/test/$file" >"$dest/data/$file"
+done
