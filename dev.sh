@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
-TASKS=mgsm,msvamp,x-csqa,xnli
+TASKS=mgsm,x-csqa,xnli
 SYSTEMS=(plain langbridge mindmerger layalign)
 LIBRARIES=(libdnnl-dev libcjson-dev libcsv-dev libsentencepiece-dev libzip-dev libxxhash-dev libutf8proc-dev libcmocka-dev)
 
@@ -19,8 +19,11 @@ usage: ./dev.sh COMMAND
 
   setup   install the compilers, tools and libraries the build needs (Debian, Ubuntu: apt)
   build   release build: build/layeval
-  demo    build, evaluate the four bundled systems on the four bundled data sets; results in runs/demo
+  demo    build, evaluate the four bundled, trained systems on held-out data of theirs; results in runs/demo
           (an earlier runs/demo is replaced)
+  miniature
+          build, and make those systems from nothing: data, tokenizers, LLM, encoder and bridges, trained and
+          compared; results in runs/miniature (what is there is gone on with)
   test    all tests twice: release build, then AddressSanitizer + UndefinedBehaviorSanitizer (build-asan)
   bench   run the benchmarks under tests/bench
   fmt     format the C and C++ files in place
@@ -125,12 +128,19 @@ demo() {
     mkdir -p runs
     local arguments=() system
     for system in "${SYSTEMS[@]}"; do
-        arguments+=(--system "data/demo/$system.json")
+        arguments+=(--system "data/demo/miniature/$system.json")
     done
     say "evaluating ${SYSTEMS[*]} on $TASKS"
-    build/layeval run "${arguments[@]}" --task "$TASKS" --lang available --data data/samples --out runs/demo
-    printf '\n%s\n' "The four demo systems have RANDOM weights: they show that everything works, and their scores mean
-nothing. Results: runs/demo/results.csv; one run directory per system beside it."
+    build/layeval run "${arguments[@]}" --task "$TASKS" --lang available --data data/demo/miniature/data --out runs/demo
+    printf '\n%s\n' "These systems live in a small world of their own, where they were trained (README, The miniature).
+Results: runs/demo/results.csv; one run directory per system beside it."
+}
+
+miniature() {
+    need spm_train:sentencepiece
+    build
+    command -v spm_train >/dev/null || die "spm_train is not installed (Debian package sentencepiece)"
+    LAYEVAL=build/layeval data/miniature/train.sh runs/miniature
 }
 
 run_tests() {
@@ -202,7 +212,7 @@ check() {
 }
 
 case ${1:-help} in
-setup | build | demo | bench | fmt | check)
+setup | build | demo | miniature | bench | fmt | check)
     [ $# = 1 ] || die "\"$1\" takes no further arguments; ./dev.sh help"
     "$1"
     ;;
