@@ -12,9 +12,10 @@
 #include <string.h>
 
 struct arguments {
-    const char *score, *format, *flips, *match;
+    const char *format, *flips;
     int64_t seed, resamples;
-    struct lay_option_list directories, tasks, languages;
+    struct lay_choice choice;
+    struct lay_option_list directories;
 };
 
 /* What the arguments come down to. */
@@ -56,7 +57,7 @@ static enum lay_status make_plan(const struct arguments *arguments, struct plan 
 {
     plan->options.compare.seed = (uint64_t)arguments->seed;
     plan->options.compare.resamples = (size_t)arguments->resamples;
-    LAY_TRY(lay_scorer_find(arguments->score, &plan->options.compare.scorer, err));
+    LAY_TRY(lay_scorer_find(arguments->choice.score, &plan->options.compare.scorer, err));
     LAY_TRY(find_format(arguments->format, &plan->format, err));
     return read_flips(arguments->flips, plan, err);
 }
@@ -208,9 +209,9 @@ static enum lay_status compare(const struct arguments *arguments, struct lay_err
     if (arguments->directories.count == 0)
         return lay_fail(err, LAY_ERR_USAGE, "name run directories; see `layeval compare --help`");
     LAY_TRY(make_plan(arguments, &plan, err));
-    LAY_TRY(lay_chosen_resolve(&arguments->tasks, &arguments->languages, &chosen, err));
+    LAY_TRY(lay_chosen_resolve(&arguments->choice, &chosen, err));
     LAY_TRY(lay_loaded_list_open((const char *const *)arguments->directories.items,
-                                 arguments->directories.count, arguments->match, &list, err));
+                                 arguments->directories.count, arguments->choice.match, &list, err));
     const enum lay_status status = compare_list(arguments, &plan, &list, &chosen, err);
     lay_loaded_list_free(&list);
     return status;
@@ -218,7 +219,7 @@ static enum lay_status compare(const struct arguments *arguments, struct lay_err
 
 int lay_cmd_compare(int argc, char **argv)
 {
-    struct arguments a = {.score = "paper", .format = "terminal", .resamples = LAY_RESAMPLES};
+    struct arguments a = {.choice.score = "paper", .format = "terminal", .resamples = LAY_RESAMPLES};
     struct lay_err err = {0};
     bool help;
     const struct lay_usage usage = {
@@ -236,28 +237,7 @@ int lay_cmd_compare(int argc, char **argv)
                     "  layeval compare runs/old runs/new --score strict --flips flips.jsonl",
     };
     const struct lay_option options[] = {
-        {.name = "task",
-         .alias = "tasks",
-         .kind = LAY_OPTION_LIST,
-         .argument = "LIST",
-         .value = &a.tasks,
-         .help = "only these benchmarks, separated by commas"},
-        {.name = "lang",
-         .alias = "languages",
-         .kind = LAY_OPTION_LIST,
-         .argument = "LIST",
-         .value = &a.languages,
-         .help = "only these languages: ISO codes or English names"},
-        {.name = "score",
-         .kind = LAY_OPTION_STRING,
-         .argument = "NAME",
-         .value = &a.score,
-         .help = "paper (default) or strict"},
-        {.name = "match",
-         .kind = LAY_OPTION_STRING,
-         .argument = "RULE",
-         .value = &a.match,
-         .help = "how paper scoring compares numbers: tolerance or float-eq; default: each\nrun's own"},
+        LAY_CHOICE_OPTIONS(a.choice),
         {.name = "format",
          .kind = LAY_OPTION_STRING,
          .argument = "NAME",
@@ -288,7 +268,7 @@ int lay_cmd_compare(int argc, char **argv)
     if (status == LAY_OK && !help)
         status = compare(&a, &err);
     lay_option_list_free(&a.directories);
-    lay_option_list_free(&a.tasks);
-    lay_option_list_free(&a.languages);
+    lay_option_list_free(&a.choice.tasks);
+    lay_option_list_free(&a.choice.languages);
     return status == LAY_OK ? 0 : lay_report_error("compare", &err);
 }

@@ -14,10 +14,11 @@
 #define EXIT_REGRESSION 1
 
 struct arguments {
-    const char *against, *score, *match, *junit;
+    const char *against, *junit;
     double max_drop, alpha;
     bool all;
-    struct lay_option_list directories, tasks, languages, picks, thresholds, allowed;
+    struct lay_choice choice;
+    struct lay_option_list directories, picks, thresholds, allowed;
 };
 
 struct plan {
@@ -41,8 +42,8 @@ static enum lay_status make_plan(const struct arguments *arguments, struct plan 
                         arguments->max_drop);
     if (!(arguments->alpha > 0 && arguments->alpha <= 1))
         return lay_fail(err, LAY_ERR_USAGE, "--alpha: %g is not above 0 and at most 1", arguments->alpha);
-    LAY_TRY(lay_scorer_find(arguments->score, &plan->options.scorer, err));
-    LAY_TRY(lay_chosen_resolve(&arguments->tasks, &arguments->languages, &plan->chosen, err));
+    LAY_TRY(lay_scorer_find(arguments->choice.score, &plan->options.scorer, err));
+    LAY_TRY(lay_chosen_resolve(&arguments->choice, &plan->chosen, err));
     for (size_t i = 0; i < arguments->allowed.count; i++)
         LAY_TRY(lay_gate_read_allowed(arguments->allowed.items[i], &plan->options, err));
     for (size_t i = 0; i < arguments->thresholds.count; i++)
@@ -141,12 +142,12 @@ static enum lay_status gate(const struct arguments *arguments, bool *failed, str
     LAY_TRY(make_plan(arguments, &plan, err));
     const struct lay_reference_options options = {.path = arguments->against,
                                                   .scorer = plan.options.scorer,
-                                                  .match = arguments->match,
+                                                  .match = arguments->choice.match,
                                                   .picks = &arguments->picks,
                                                   .chosen = &plan.chosen};
     LAY_TRY_GOTO(status,
                  lay_loaded_list_open((const char *const *)arguments->directories.items,
-                                      arguments->directories.count, arguments->match, &runs, err),
+                                      arguments->directories.count, arguments->choice.match, &runs, err),
                  done);
     if (arguments->against)
         LAY_TRY_GOTO(status, lay_reference_open(&options, &reference, err), done);
@@ -161,7 +162,7 @@ done:
 
 int lay_cmd_gate(int argc, char **argv)
 {
-    struct arguments a = {.score = "paper", .max_drop = 1, .alpha = 0.05};
+    struct arguments a = {.choice.score = "paper", .max_drop = 1, .alpha = 0.05};
     struct lay_err err = {0};
     bool help, failed = false;
     const struct lay_usage usage = {
@@ -215,28 +216,7 @@ int lay_cmd_gate(int argc, char **argv)
          .argument = "LIST",
          .value = &a.allowed,
          .help = "what is noted instead of failed: missing, incomplete, samples, errors"},
-        {.name = "task",
-         .alias = "tasks",
-         .kind = LAY_OPTION_LIST,
-         .argument = "LIST",
-         .value = &a.tasks,
-         .help = "only these benchmarks"},
-        {.name = "lang",
-         .alias = "languages",
-         .kind = LAY_OPTION_LIST,
-         .argument = "LIST",
-         .value = &a.languages,
-         .help = "only these languages: ISO codes or English names"},
-        {.name = "score",
-         .kind = LAY_OPTION_STRING,
-         .argument = "NAME",
-         .value = &a.score,
-         .help = "paper (default) or strict"},
-        {.name = "match",
-         .kind = LAY_OPTION_STRING,
-         .argument = "RULE",
-         .value = &a.match,
-         .help = "how paper scoring compares numbers: tolerance or float-eq; default: each\nrun's own"},
+        LAY_CHOICE_OPTIONS(a.choice),
         {.name = "junit",
          .kind = LAY_OPTION_STRING,
          .argument = "FILE",
@@ -244,8 +224,8 @@ int lay_cmd_gate(int argc, char **argv)
          .help = "write the checks as JUnit XML"},
         {.name = "all", .kind = LAY_OPTION_FLAG, .value = &a.all, .help = "list checks that passed, too"},
     };
-    struct lay_option_list *const lists[] = {&a.directories, &a.tasks,      &a.languages,
-                                             &a.picks,       &a.thresholds, &a.allowed};
+    struct lay_option_list *const lists[] = {&a.directories, &a.choice.tasks, &a.choice.languages,
+                                             &a.picks,       &a.thresholds,   &a.allowed};
     enum lay_status status = lay_options_parse(&usage, options, sizeof options / sizeof *options, argc, argv,
                                                &a.directories, &help, &err);
     if (status == LAY_OK && !help)
