@@ -78,19 +78,22 @@ static void check_cells(struct findings *findings, const struct lay_task_result 
 {
     struct id_list only_a = {.what = "only in the first"}, only_b = {.what = "only in the second"},
                    other = {.what = "with another target"};
-    for (size_t i = 0, j = 0; i < a->count || j < b->count;) {
-        const struct lay_record *x = i < a->count ? &a->records[i] : NULL,
-                                *y = j < b->count ? &b->records[j] : NULL;
-        const bool has_a = x && (!y || x->doc_id <= y->doc_id), has_b = y && (!x || y->doc_id <= x->doc_id);
-        i += has_a;
-        j += has_b;
-        if (has_a && !has_b)
+    size_t i = 0, j = 0;
+    while (i < a->count && j < b->count) {
+        const struct lay_record *x = &a->records[i], *y = &b->records[j];
+        if (x->doc_id < y->doc_id)
             note_id(&only_a, x->doc_id);
-        else if (has_b && !has_a)
+        else if (y->doc_id < x->doc_id)
             note_id(&only_b, y->doc_id);
         else if (!lay_same_sample(x, y, task->math))
             note_id(&other, x->doc_id);
+        i += x->doc_id <= y->doc_id;
+        j += y->doc_id <= x->doc_id;
     }
+    for (; i < a->count; i++)
+        note_id(&only_a, a->records[i].doc_id);
+    for (; j < b->count; j++)
+        note_id(&only_b, b->records[j].doc_id);
     report_ids(findings, task, a, &only_a);
     report_ids(findings, task, a, &only_b);
     report_ids(findings, task, a, &other);

@@ -116,20 +116,24 @@ static enum lay_status read_ours(const struct reading *reading, const cJSON *sys
 
 /* --- lm-evaluation-harness --- */
 
-/* The task whose name, with any separator, the entry's name begins with; *rest is what follows. */
+/* What follows our name at the beginning of theirs; NULL if it does not stand there. A hyphen may be an
+ * underscore or left out: xcsqa, x_csqa and x-csqa. */
+static const char *behind_name(const char *theirs, const char *ours)
+{
+    for (; *ours; ours++) {
+        if (*ours != '-' && tolower((unsigned char)*theirs) != *ours)
+            return NULL;
+        theirs += *ours != '-' || *theirs == '-' || *theirs == '_';
+    }
+    return theirs;
+}
+
+/* The task an entry's name begins with; *rest, which begins with an underscore, is what follows. */
 static const struct lay_task *task_of(const char *name, const char **rest)
 {
     for (size_t i = 0; i < lay_task_count(); i++) {
-        const char *at = name, *ours = lay_task_at(i)->name;
-        for (; *ours; ours++) {
-            if (*ours == '-' && *at != '-' && *at != '_')
-                continue; /* xcsqa, x_csqa and x-csqa */
-            if (*ours != '-' && tolower((unsigned char)*at) != *ours)
-                break;
-            at++;
-        }
-        *rest = at;
-        if (*ours == 0 && *at == '_')
+        *rest = behind_name(name, lay_task_at(i)->name);
+        if (*rest && **rest == '_')
             return lay_task_at(i);
     }
     return NULL;

@@ -127,6 +127,11 @@ static char *run[] = {"run",     "--system",     "data/demo/layalign.json",
 static char *score[] = {"score", out, NULL};
 static char *merge[] = {"merge", others[0], others[1], "--out", out, NULL};
 static char *compare[] = {"compare", others[0], others[1], NULL};
+static char *gate[] = {"gate", others[1], "--against", others[0], "--allow", "missing,errors", "--all", NULL};
+static char *gate_file[] = {"gate",    others[1],         "--against",  "data/baselines/layalign_paper.csv",
+                            "--pick",  "LayAlign",        "--task",     "mgsm",
+                            "--allow", "missing,samples", "--max-drop", "100",
+                            NULL};
 static char *inspect[] = {"inspect", "data/demo/bridges/layalign/model.safetensors", NULL};
 static char *tokenize[] = {"tokenize", "--model", "data/demo/llm", "--text", "Mina has 12 pencils.", NULL};
 
@@ -171,13 +176,15 @@ static void merge_survives(void **state)
     try_every_allocation(lay_cmd_merge, merge, 200, clear);
 }
 
-static void compare_survives(void **state)
+static void compare_and_gate_survive(void **state)
 {
     (void)state;
     assert_int_equal(scratch_remove(others[0]) + scratch_remove(others[1]), 0);
     make_other(0, run[2], NULL);
     make_other(1, (char[]){"data/demo/plain.json"}, NULL);
     try_every_allocation(lay_cmd_compare, compare, 200, NULL);
+    try_every_allocation(lay_cmd_gate, gate, 200, NULL);
+    try_every_allocation(lay_cmd_gate, gate_file, 100, NULL);
 }
 
 static void small_commands_survive(void **state)
@@ -210,7 +217,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(run_survives),           cmocka_unit_test(score_survives),
-        cmocka_unit_test(merge_survives),         cmocka_unit_test(compare_survives),
+        cmocka_unit_test(merge_survives),         cmocka_unit_test(compare_and_gate_survive),
         cmocka_unit_test(small_commands_survive),
     };
     return cmocka_run_group_tests(tests, make_scratch, remove_scratch);
