@@ -209,7 +209,7 @@ static enum lay_status compare(const struct arguments *arguments, struct lay_err
     if (arguments->directories.count == 0)
         return lay_fail(err, LAY_ERR_USAGE, "name run directories; see `layeval compare --help`");
     LAY_TRY(make_plan(arguments, &plan, err));
-    LAY_TRY(lay_chosen_resolve(&arguments->choice, &chosen, err));
+    LAY_TRY(lay_chosen_resolve(&arguments->choice.tasks, &arguments->choice.languages, &chosen, err));
     LAY_TRY(lay_loaded_list_open((const char *const *)arguments->directories.items,
                                  arguments->directories.count, arguments->choice.match, &list, err));
     const enum lay_status status = compare_list(arguments, &plan, &list, &chosen, err);

@@ -43,7 +43,7 @@ static enum lay_status make_plan(const struct arguments *arguments, struct plan 
     if (!(arguments->alpha > 0 && arguments->alpha <= 1))
         return lay_fail(err, LAY_ERR_USAGE, "--alpha: %g is not above 0 and at most 1", arguments->alpha);
     LAY_TRY(lay_scorer_find(arguments->choice.score, &plan->options.scorer, err));
-    LAY_TRY(lay_chosen_resolve(&arguments->choice, &plan->chosen, err));
+    LAY_TRY(lay_chosen_resolve(&arguments->choice.tasks, &arguments->choice.languages, &plan->chosen, err));
     for (size_t i = 0; i < arguments->allowed.count; i++)
         LAY_TRY(lay_gate_read_allowed(arguments->allowed.items[i], &plan->options, err));
     for (size_t i = 0; i < arguments->thresholds.count; i++)

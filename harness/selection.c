@@ -4,10 +4,10 @@
 #include "tasks/language.h"
 #include "tasks/task.h"
 
-enum lay_status lay_chosen_resolve(const struct lay_choice *choice, struct lay_chosen *chosen,
+enum lay_status lay_chosen_resolve(const struct lay_option_list *tasks,
+                                   const struct lay_option_list *languages, struct lay_chosen *chosen,
                                    struct lay_err *err)
 {
-    const struct lay_option_list *tasks = &choice->tasks, *languages = &choice->languages;
     LAY_TRY(lay_languages_load(NULL, err));
     for (size_t i = 0; i < tasks->count; i++) {
         const struct lay_task *task;

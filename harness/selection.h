@@ -44,7 +44,8 @@ struct lay_chosen {
 };
 
 /* Tasks by name, languages by ISO code or English name. LAY_ERR_USAGE for an unknown one. */
-enum lay_status lay_chosen_resolve(const struct lay_choice *choice, struct lay_chosen *chosen,
+enum lay_status lay_chosen_resolve(const struct lay_option_list *tasks,
+                                   const struct lay_option_list *languages, struct lay_chosen *chosen,
                                    struct lay_err *err);
 
 /* Every result narrowed to what is chosen. Free with lay_views_free. LAY_ERR_USAGE if nothing is left of any.
