@@ -1,8 +1,8 @@
 /* Greedy generation for many independent requests: continuous batching over paged keys and values.
  *
- * Requests are admitted, longest first, as pages allow; a step is one pass of the LLM over the last token of
- * every live sequence plus prefill rows of the newly admitted up to a row budget; a sequence leaves at its
- * end token. No result depends on what else is in flight. */
+ * Requests are admitted, longest first, as pages allow (scheduler.h); a step is one pass of the LLM over the
+ * last token of every live sequence plus prefill rows of the newly admitted up to a row budget; a sequence
+ * leaves at its end token. No result depends on what else is in flight. */
 #ifndef LAY_GENERATE_GENERATE_H
 #define LAY_GENERATE_GENERATE_H
 

@@ -45,7 +45,8 @@ enum lay_status lay_kv_pool_create(const struct lay_kv_shape *shape, size_t byte
     p->page_bytes = page_bytes;
     p->n_pages = p->n_free = (int64_t)n_pages;
     p->free_pages = lay_alloc(n_pages, sizeof *p->free_pages);
-    p->memory = p->free_pages ? reserve_memory(n_pages * page_bytes) : NULL;
+    p->holders = lay_alloc(n_pages, sizeof *p->holders);
+    p->memory = p->free_pages && p->holders ? reserve_memory(n_pages * page_bytes) : NULL;
     if (!p->memory) {
         lay_kv_pool_destroy(p);
         return lay_fail(err, LAY_ERR_MEMORY,
@@ -65,6 +66,7 @@ void lay_kv_pool_destroy(struct lay_kv_pool *pool)
     if (pool->memory)
         munmap(pool->memory, (size_t)pool->n_pages * pool->page_bytes);
     lay_free(pool->free_pages);
+    lay_free(pool->holders);
     lay_free(pool);
 }
 
@@ -82,15 +84,43 @@ enum lay_status lay_kv_reserve(struct lay_kv_pool *pool, struct lay_kv_seq *seq,
                         (long long)pool->n_pages);
     if (!lay_grow((void **)&seq->pages, &seq->capacity, (size_t)needed, sizeof *seq->pages))
         return lay_no_memory(err, "a KV page table");
-    while (seq->n_pages < needed)
-        seq->pages[seq->n_pages++] = pool->free_pages[--pool->n_free];
+    while (seq->n_pages < needed) {
+        const int32_t page = pool->free_pages[--pool->n_free];
+        pool->holders[page] = 1;
+        seq->pages[seq->n_pages++] = page;
+    }
+    return LAY_OK;
+}
+
+void lay_kv_hold(struct lay_kv_pool *pool, int32_t page)
+{
+    assert(pool->holders[page] > 0);
+    pool->holders[page]++;
+}
+
+void lay_kv_drop(struct lay_kv_pool *pool, int32_t page)
+{
+    assert(pool->holders[page] > 0);
+    if (--pool->holders[page] == 0)
+        pool->free_pages[pool->n_free++] = page;
+}
+
+enum lay_status lay_kv_adopt(struct lay_kv_pool *pool, struct lay_kv_seq *seq, int32_t page,
+                             struct lay_err *err)
+{
+    assert(seq->n_tokens == seq->n_pages * LAY_KV_PAGE_TOKENS);
+    if (!lay_grow((void **)&seq->pages, &seq->capacity, (size_t)seq->n_pages + 1, sizeof *seq->pages))
+        return lay_no_memory(err, "a KV page table");
+    lay_kv_hold(pool, page);
+    seq->pages[seq->n_pages++] = page;
+    seq->n_tokens += LAY_KV_PAGE_TOKENS;
     return LAY_OK;
 }
 
 void lay_kv_release(struct lay_kv_pool *pool, struct lay_kv_seq *seq)
 {
     while (seq->n_pages > 0)
-        pool->free_pages[pool->n_free++] = seq->pages[--seq->n_pages];
+        lay_kv_drop(pool, seq->pages[--seq->n_pages]);
     lay_free(seq->pages);
     *seq = (struct lay_kv_seq){0};
 }

@@ -28,6 +28,7 @@ struct lay_kv_pool {
     int64_t n_pages, n_free;
     char *memory;        /* [n_pages][page_bytes], touched on first use only */
     int32_t *free_pages; /* stack of n_free page numbers */
+    int32_t *holders;    /* [n_pages] how many sequences and others have it; 0: free */
 };
 
 /* The pages of one sequence; starts as {0}. */
@@ -52,6 +53,13 @@ enum lay_status lay_kv_reserve(struct lay_kv_pool *pool, struct lay_kv_seq *seq,
                                struct lay_err *err);
 /* Gives all pages back and frees the table. */
 void lay_kv_release(struct lay_kv_pool *pool, struct lay_kv_seq *seq);
+
+/* Pages of equal beginnings may be shared: once a page is full nobody writes to it. */
+void lay_kv_hold(struct lay_kv_pool *pool, int32_t page); /* of somebody else; ends with … */
+void lay_kv_drop(struct lay_kv_pool *pool, int32_t page); /* … this: free when the last one drops it */
+/* Appends a full page of somebody else to a sequence whose tokens fill all its pages, n_tokens included. */
+enum lay_status lay_kv_adopt(struct lay_kv_pool *pool, struct lay_kv_seq *seq, int32_t page,
+                             struct lay_err *err);
 
 /* Writes rows k, v [rows, num_kv_heads * head_dim] (f32, row strides in elements) as tokens first… of one
  * layer. The pages must be reserved. */

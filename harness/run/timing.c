@@ -71,6 +71,8 @@ static void put_phases(cJSON *session, const struct lay_generate_stats *stats)
     cJSON_AddNumberToObject(phases, "encoder_tokens", (double)stats->encoder_tokens);
     cJSON_AddNumberToObject(phases, "prefill_tokens", (double)stats->prefill_tokens);
     cJSON_AddNumberToObject(phases, "decode_tokens", (double)stats->decode_tokens);
+    cJSON_AddNumberToObject(phases, "shared_tokens", (double)stats->shared_tokens);
+    cJSON_AddNumberToObject(phases, "set_back", (double)stats->set_back);
     cJSON_AddNumberToObject(phases, "steps", (double)stats->steps);
     put_number(phases, "encoder_seconds", stats->encoder_seconds);
     put_number(phases, "llm_seconds", stats->llm_seconds);

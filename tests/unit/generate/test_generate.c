@@ -252,6 +252,120 @@ static void refuses_what_can_never_fit(void **state)
     assert_int_equal(a.n, 0);
 }
 
+/* --- many requests that begin alike --- */
+
+enum { N_MANY = 24, MANY_NEW = 40, COMMON = 50, OWN = 6 };
+
+struct many {
+    int32_t tokens[N_MANY][COMMON + OWN];
+    struct lay_prompt_ids requests[N_MANY];
+    int64_t ends[N_MANY];
+    int32_t ids[N_MANY][MANY_NEW];
+    size_t n_ids[N_MANY];
+    struct lay_generate_stats stats;
+};
+
+static int keep(void *context, const struct lay_generation *generation)
+{
+    struct many *m = context;
+    memcpy(m->ids[generation->request], generation->ids, generation->n_ids * sizeof(int32_t));
+    m->n_ids[generation->request] = generation->n_ids;
+    return 0;
+}
+
+/* The first half has the longer prompts and one new token each, so that the others are expected to be short,
+ * which they are not. */
+static void generate_many(struct many *m, bool alike, int64_t batch_size, size_t kv_bytes)
+{
+    struct lay_err err = {0};
+    *m = (struct many){0};
+    for (int i = 0; i < N_MANY; i++) {
+        for (int t = 0; t < COMMON + OWN; t++)
+            m->tokens[i][t] = (int32_t)(3 + (t * 7 + (alike && t < COMMON ? 0 : i * 11 + t / 3)) % 36);
+        m->requests[i] =
+            (struct lay_prompt_ids){.prompt = m->tokens[i], .n_prompt = COMMON + OWN - i / 12 * 3};
+        m->ends[i] = i < 12 ? 1 : MANY_NEW;
+    }
+    const struct lay_generate_options options = {.kv_bytes = kv_bytes,
+                                                 .batch_size = batch_size,
+                                                 .max_new_tokens = MANY_NEW,
+                                                 .done = keep,
+                                                 .context = m,
+                                                 .stats = &m->stats,
+                                                 .ends = m->ends};
+    if (lay_generate(&models, m->requests, N_MANY, &options, &err) != LAY_OK)
+        fail_msg("%s", err.message);
+}
+
+static void same_many(const struct many *a, const struct many *b)
+{
+    for (int i = 0; i < N_MANY; i++) {
+        assert_int_equal(a->n_ids[i], a->ends[i]);
+        assert_int_equal(b->n_ids[i], b->ends[i]);
+        assert_memory_equal(a->ids[i], b->ids[i], a->n_ids[i] * sizeof(int32_t));
+    }
+}
+
+static size_t bytes_of_many(int64_t n)
+{
+    const struct lay_prompt_ids longest = {.n_prompt = COMMON + OWN};
+    return (size_t)n * lay_generate_kv_bytes(&models, &longest, MANY_NEW);
+}
+
+/* 50 common tokens behind bos fill three pages of 16; all but the first request take them over. Alone, one
+ * after the other, a request finds the pages that the one before it left. */
+static void common_beginnings_are_computed_once(void **state)
+{
+    (void)state;
+    static struct many alone, together, different;
+    generate_many(&alone, true, 1, bytes_of_many(1));
+    generate_many(&together, true, N_MANY, bytes_of_many(2 * N_MANY));
+    same_many(&alone, &together);
+    const int64_t shared = 48 * (N_MANY - 1), prompts = 12 * (57 + 54);
+    assert_int_equal(together.stats.shared_tokens, shared);
+    assert_int_equal(together.stats.prefill_tokens, prompts - shared);
+    generate_many(&different, false, N_MANY, bytes_of_many(2 * N_MANY));
+    assert_int_equal(different.stats.shared_tokens, 0);
+    assert_int_equal(different.stats.prefill_tokens, prompts);
+}
+
+/* What sharing does is the same as not sharing: one request at a time, each in a call of its own. */
+static void shared_pages_hold_what_each_would_have_computed(void **state)
+{
+    (void)state;
+    static struct many together;
+    generate_many(&together, true, N_MANY, bytes_of_many(2 * N_MANY));
+    for (int i = 0; i < N_MANY; i += 5) {
+        static struct many single;
+        struct lay_err err = {0};
+        single = (struct many){0};
+        const struct lay_generate_options options = {.kv_bytes = bytes_of_many(1),
+                                                     .batch_size = 1,
+                                                     .max_new_tokens = MANY_NEW,
+                                                     .done = keep,
+                                                     .context = &single,
+                                                     .stats = &single.stats,
+                                                     .ends = &together.ends[i]};
+        assert_int_equal(lay_generate(&models, &together.requests[i], 1, &options, &err), LAY_OK);
+        assert_int_equal(single.stats.shared_tokens, 0);
+        assert_int_equal(single.n_ids[0], together.n_ids[i]);
+        assert_memory_equal(single.ids[0], together.ids[i], single.n_ids[0] * sizeof(int32_t));
+    }
+}
+
+static void sequences_that_are_set_back_lose_nothing(void **state)
+{
+    (void)state;
+    static struct many roomy, tight;
+    for (int alike = 0; alike < 2; alike++) {
+        generate_many(&roomy, alike, N_MANY, bytes_of_many(2 * N_MANY));
+        assert_int_equal(roomy.stats.set_back, 0);
+        generate_many(&tight, alike, N_MANY, bytes_of_many(3));
+        same_many(&roomy, &tight);
+        assert_true(tight.stats.set_back > 0);
+    }
+}
+
 static void stops_when_asked(void **state)
 {
     (void)state;
@@ -268,6 +382,9 @@ int main(void)
         cmocka_unit_test(eos_ends_a_sequence),
         cmocka_unit_test(stop_texts_end_a_sequence),
         cmocka_unit_test(refuses_what_can_never_fit),
+        cmocka_unit_test(common_beginnings_are_computed_once),
+        cmocka_unit_test(shared_pages_hold_what_each_would_have_computed),
+        cmocka_unit_test(sequences_that_are_set_back_lose_nothing),
         cmocka_unit_test(stops_when_asked),
     };
     return cmocka_run_group_tests(tests, load, unload);

@@ -142,9 +142,34 @@ static void tokens_are_written_where_the_header_says(void **unused)
     }
 }
 
+static void a_page_is_free_when_its_last_holder_drops_it(void **unused)
+{
+    (void)unused;
+    struct lay_kv_pool *pool = make_pool(small, 5);
+    struct lay_kv_seq a = {0}, b = {0};
+    struct lay_err err = {0};
+    assert_int_equal(lay_kv_reserve(pool, &a, 40, &err), LAY_OK);
+    assert_int_equal(lay_kv_adopt(pool, &b, a.pages[0], &err), LAY_OK);
+    assert_int_equal(lay_kv_adopt(pool, &b, a.pages[1], &err), LAY_OK);
+    assert_int_equal(b.n_tokens, 32);
+    assert_int_equal(pool->n_free, 2); /* sharing draws nothing */
+    const int32_t first = a.pages[0];
+    lay_kv_hold(pool, first);
+    lay_kv_release(pool, &a);
+    assert_int_equal(pool->n_free, 3); /* the third page only */
+    assert_int_equal(lay_kv_reserve(pool, &b, 33, &err), LAY_OK);
+    assert_int_equal(b.n_pages, 3);
+    lay_kv_release(pool, &b);
+    assert_int_equal(pool->n_free, 4);
+    lay_kv_drop(pool, first);
+    assert_int_equal(pool->n_free, 5);
+    lay_kv_pool_destroy(pool);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_page_is_free_when_its_last_holder_drops_it),
         cmocka_unit_test(a_page_holds_its_tokens_of_all_layers),
         cmocka_unit_test(pages_are_distinct_and_come_back),
         cmocka_unit_test(a_pool_has_at_least_one_page),
