@@ -5,7 +5,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 
 TASKS=mgsm,x-csqa,xnli
 SYSTEMS=(plain langbridge mindmerger layalign)
-LIBRARIES=(libdnnl-dev libcjson-dev libcsv-dev libsentencepiece-dev libzip-dev libxxhash-dev libutf8proc-dev libcmocka-dev)
+LIBRARIES=(libdnnl-dev libcjson-dev libcsv-dev libsentencepiece-dev libzip-dev zlib1g-dev libxxhash-dev libutf8proc-dev libcmocka-dev)
 
 say() { printf '%s\n' "dev.sh: $*" >&2; }
 die() {
@@ -25,6 +25,8 @@ usage: ./dev.sh COMMAND
           build, and make those systems from nothing: data, tokenizers, LLM, encoder and bridges, trained and
           compared; results in runs/miniature (what is there is gone on with)
   test    all tests twice: release build, then AddressSanitizer + UndefinedBehaviorSanitizer (build-asan)
+  browser-test
+          the tests of the HTML report in headless Chromium, and how fast it is there
   bench   run the benchmarks under tests/bench
   fmt     format the C and C++ files in place
   check   clang-format, clang-tidy and cppcheck must have nothing to say
@@ -162,6 +164,15 @@ test_all() {
     say "all tests passed, in the release build and under the sanitizers"
 }
 
+browser_test() {
+    setup
+    need chromium:chromium chromedriver:chromium-driver fonts-noto-core fonts-noto-cjk
+    configure build
+    cmake --build build -j "$(parallel)" --target layeval big_runs
+    ctest --test-dir build -R html_browser --output-on-failure --no-tests=error
+    LAYEVAL="$PWD/build/layeval" PYTHONPATH=tests/cli python3 tests/bench/bench_html.py
+}
+
 # Programs (tests/bench/bench_*.c) and scripts, which find the binary in $LAYEVAL.
 bench() {
     setup
@@ -173,7 +184,7 @@ bench() {
         say "$name"
         case $name in
         *.c) "build/tests/${name%.c}" ;;
-        *.py) LAYEVAL="$PWD/build/layeval" python3 "$source" ;;
+        *.py) LAYEVAL="$PWD/build/layeval" PYTHONPATH=tests/cli python3 "$source" ;;
         *.sh) LAYEVAL="$PWD/build/layeval" bash "$source" ;;
         esac
     done
@@ -215,6 +226,10 @@ case ${1:-help} in
 setup | build | demo | miniature | bench | fmt | check)
     [ $# = 1 ] || die "\"$1\" takes no further arguments; ./dev.sh help"
     "$1"
+    ;;
+browser-test)
+    [ $# = 1 ] || die "\"browser-test\" takes no further arguments; ./dev.sh help"
+    browser_test
     ;;
 test)
     [ $# = 1 ] || die "\"test\" takes no further arguments; ./dev.sh help"

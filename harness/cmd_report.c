@@ -5,13 +5,14 @@
 #include "harness/run/loaded.h"
 #include "harness/run/reporting.h"
 #include "harness/selection.h"
+#include "reports/html.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 struct arguments {
-    const char *format, *out, *match;
+    const char *format, *out, *match, *analysis;
     int64_t paper;
     struct lay_option_list directories, tasks, languages, baselines;
 };
@@ -58,7 +59,8 @@ static void choose_published_tasks(const struct lay_baseline_list *baselines, st
 
 static enum lay_status report_list(const struct arguments *arguments, const struct lay_report_format *format,
                                    const struct lay_loaded_list *list,
-                                   const struct lay_baseline_list *baselines, struct lay_err *err)
+                                   const struct lay_baseline_list *baselines,
+                                   const struct lay_html_figures *figures, struct lay_err *err)
 {
     char heading[96];
     struct lay_chosen chosen = {0};
@@ -72,8 +74,11 @@ static enum lay_status report_list(const struct arguments *arguments, const stru
             choose_published_tasks(baselines, &chosen);
     }
     LAY_TRY(lay_views_create(list->results, list->count, &chosen, &views, err));
-    struct lay_report report = {
-        .systems = views, .count = list->count, .baselines = baselines, .differences = arguments->paper != 0};
+    struct lay_report report = {.systems = views,
+                                .count = list->count,
+                                .baselines = baselines,
+                                .figures = figures,
+                                .differences = arguments->paper != 0};
     if (arguments->paper) {
         snprintf(heading, sizeof heading, "LayAlign (arXiv 2502.11405v1), Table %lld",
                  (long long)arguments->paper);
@@ -90,6 +95,7 @@ static enum lay_status report(const struct arguments *arguments, struct lay_err 
 {
     const struct lay_report_format *format;
     struct lay_baseline_list baselines = {0};
+    struct lay_html_figures figures = {0};
     struct lay_loaded_list list = {0};
     enum lay_status status;
     if (arguments->directories.count == 0)
@@ -98,13 +104,18 @@ static enum lay_status report(const struct arguments *arguments, struct lay_err 
         return lay_fail(err, LAY_ERR_USAGE,
                         "--paper and --baselines exclude each other: --paper brings its own");
     LAY_TRY(lay_report_format_find(arguments->format, "--format", false, &format, err));
+    if (arguments->analysis && format->put != lay_html_put)
+        return lay_fail(err, LAY_ERR_USAGE, "--analysis puts pictures into --format html only");
     LAY_TRY_GOTO(status, read_baselines(arguments, &baselines, err), done);
+    if (arguments->analysis)
+        LAY_TRY_GOTO(status, lay_html_figures_read(arguments->analysis, &figures, err), done);
     LAY_TRY_GOTO(status,
                  lay_loaded_list_open((const char *const *)arguments->directories.items,
                                       arguments->directories.count, arguments->match, &list, err),
                  done);
-    status = report_list(arguments, format, &list, &baselines, err);
+    status = report_list(arguments, format, &list, &baselines, &figures, err);
 done:
+    lay_html_figures_free(&figures);
     lay_loaded_list_free(&list);
     lay_baseline_list_free(&baselines);
     return status;
@@ -127,14 +138,15 @@ int lay_cmd_report(int argc, char **argv)
         .examples = "  layeval report runs/ab\n"
                     "  layeval report runs/a runs/b --baselines data/baselines/mindmerger.csv --format md\n"
                     "  layeval report runs/layalign --paper 2\n"
-                    "  layeval report runs/ab --task mgsm --format latex --out table.tex",
+                    "  layeval report runs/ab --task mgsm --format latex --out table.tex\n"
+                    "  layeval report runs/ab --format html --out report.html",
     };
     const struct lay_option options[] = {
         {.name = "format",
          .kind = LAY_OPTION_STRING,
          .argument = "NAME",
          .value = &a.format,
-         .help = "terminal (default), md, latex, csv, json, junit"},
+         .help = "terminal (default), md, latex, csv, json, html, junit"},
         {.name = "out",
          .alias = "output-path",
          .kind = LAY_OPTION_STRING,
@@ -155,6 +167,11 @@ int lay_cmd_report(int argc, char **argv)
          .help =
              "that table of the LayAlign paper: its figures, ours, the differences, and\nwhether they lie "
              "within the 95 % interval"},
+        {.name = "analysis",
+         .kind = LAY_OPTION_STRING,
+         .argument = "DIR",
+         .value = &a.analysis,
+         .help = "pictures for the HTML report: every *.svg of this folder"},
         {.name = "task",
          .alias = "tasks",
          .kind = LAY_OPTION_LIST,

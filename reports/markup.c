@@ -100,6 +100,19 @@ void lay_markup_plain(struct lay_str *out, const char *text)
     put(out, text, false);
 }
 
+void lay_markup_json(struct lay_str *out, const char *json)
+{
+    while (*json) {
+        const size_t run = strcspn(json, "<");
+        lay_str_append(out, json, run);
+        json += run;
+        if (*json == '<') {
+            lay_str_puts(out, "\\u003c");
+            json++;
+        }
+    }
+}
+
 void lay_markup_number(struct lay_str *out, double value, int decimals)
 {
     char text[400]; /* DBL_MAX has 309 digits before the point */

@@ -18,6 +18,10 @@ void lay_markup_text(struct lay_str *out, const char *text);
 /* The same for text that stands between separators of its own or is compressed: nothing is escaped. */
 void lay_markup_plain(struct lay_str *out, const char *text);
 
+/* Appends JSON text so that it may stand in a <script>: < is written \u003c, and no string of it can end the
+ * script or begin a comment. */
+void lay_markup_json(struct lay_str *out, const char *json);
+
 /* Appends a number with at most `decimals` digits behind the point and no trailing zeros: what coordinates
  * are written as. */
 void lay_markup_number(struct lay_str *out, double value, int decimals);

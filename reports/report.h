@@ -10,10 +10,13 @@
 #include "reports/record.h"
 #include "reports/table.h"
 
+struct lay_html_figures;
+
 struct lay_report {
     const struct lay_system_result *systems;
     size_t count;
     const struct lay_baseline_list *baselines; /* published rows; may be NULL */
+    const struct lay_html_figures *figures;    /* pictures for the format html (html.h); may be NULL */
     const char *heading;                       /* of the whole; NULL: none */
     bool differences;                  /* also our figures minus those of published rows of the same method */
     struct lay_table_options terminal; /* colour and width of the format terminal */

@@ -1,4 +1,5 @@
 #include "engine/base/mem.h"
+#include "reports/html.h"
 #include "reports/report/part.h"
 
 #include <math.h>
@@ -11,6 +12,7 @@ const struct lay_report_format lay_report_formats[] = {
     {"latex", "tex", "table.tex", lay_report_put_latex},
     {"csv", NULL, NULL, lay_report_put_csv},
     {"json", NULL, NULL, lay_report_put_json},
+    {"html", NULL, "report.html", lay_html_put},
     {"junit", NULL, "junit.xml", lay_report_put_junit},
 };
 const size_t lay_report_format_count = sizeof lay_report_formats / sizeof *lay_report_formats;

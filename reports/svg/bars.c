@@ -5,7 +5,15 @@
 #include <stdio.h>
 
 enum { HEIGHT = 300, LEFT = 56, RIGHT = 16, BOTTOM = 44, TOP = 12, ALONE_TOP = 34 };
-enum { MIN_WIDTH = 640, WIDE = 900, MIN_BAR = 7, MAX_BAR = 34, GROUP_GAP = 14, MIN_WHISKER_CAP = 2 };
+enum {
+    MIN_WIDTH = 640,
+    WIDE = 900,
+    MIN_BAR = 7,
+    MAX_BAR = 34,
+    GROUP_GAP = 14,
+    MIN_WHISKER_CAP = 2,
+    HATCH_STEP = 5
+};
 
 static const char *series_name(const void *of, size_t i)
 {
@@ -13,51 +21,44 @@ static const char *series_name(const void *of, size_t i)
     return bars->series[i].name;
 }
 
-/* Class or pattern of a series. Patterns belong to the picture: its id is in their name. */
-static void put_fill(struct lay_str *out, const struct lay_svg_bars *bars, size_t series)
+/* Diagonal lines inside a rectangle, as a path: an SVG pattern would become a large bitmap on paper. */
+static void put_hatch(struct lay_str *out, size_t series, double x, double y, double width, double height)
 {
-    const size_t color = series % LAY_SVG_COLORS;
-    if (bars->series[series].hatched)
-        lay_str_printf(out, " class=\"h%zu\" fill=\"url(#%s-hatch%zu)\"", color, bars->frame.id, color);
-    else
-        lay_str_printf(out, " class=\"f%zu\"", color);
-}
-
-static void put_hatches(struct lay_str *out, const struct lay_svg_bars *bars)
-{
-    lay_str_puts(out, "<defs>");
-    for (size_t color = 0; color < LAY_SVG_COLORS; color++) {
-        bool used = false;
-        for (size_t s = color; s < bars->count; s += LAY_SVG_COLORS)
-            used |= bars->series[s].hatched;
-        if (used)
-            lay_str_printf(out,
-                           "<pattern id=\"%s-hatch%zu\" width=\"5\" height=\"5\" "
-                           "patternUnits=\"userSpaceOnUse\" patternTransform=\"rotate(45)\">"
-                           "<line class=\"l%zu\" x1=\"1\" y1=\"0\" x2=\"1\" y2=\"5\"/></pattern>",
-                           bars->frame.id, color, color);
+    lay_str_printf(out, "<path class=\"l%zu hatch\" d=\"", series % LAY_SVG_COLORS);
+    for (double c = HATCH_STEP; c < width + height; c += HATCH_STEP) {
+        const double left = fmax(0, c - height), right = fmin(c, width);
+        lay_str_putc(out, 'M');
+        lay_markup_number(out, x + left, 1);
+        lay_str_putc(out, ' ');
+        lay_markup_number(out, y + c - left, 1);
+        lay_str_putc(out, 'l');
+        lay_markup_number(out, right - left, 1);
+        lay_str_putc(out, ' ');
+        lay_markup_number(out, left - right, 1);
     }
-    lay_str_puts(out, "</defs>");
+    lay_str_puts(out, "\"/>");
 }
 
-static void put_rect(struct lay_str *out, const struct lay_svg_bars *bars, size_t series, double x, double y,
-                     double width, double height)
+static void put_bar(struct lay_str *out, const struct lay_svg_bars *bars, size_t series, double x, double y,
+                    double width, double height)
 {
     const double at[] = {x, y, width, height};
     static const char *const names[] = {"x", "y", "width", "height"};
-    lay_str_puts(out, "<rect");
-    put_fill(out, bars, series);
+    const bool hatched = bars->series[series].hatched;
+    lay_str_printf(out, "<rect class=\"%c%zu\"", hatched ? 'h' : 'f', series % LAY_SVG_COLORS);
     for (size_t i = 0; i < 4; i++) {
         lay_str_printf(out, " %s=\"", names[i]);
         lay_markup_number(out, at[i], 2);
         lay_str_putc(out, '"');
     }
+    lay_str_puts(out, "/>");
+    if (hatched)
+        put_hatch(out, series, x, y, width, height);
 }
 
 static void swatch(struct lay_str *out, const void *of, size_t i, double x, double y)
 {
-    put_rect(out, of, i, x, y, 18, 12);
-    lay_str_puts(out, "/>");
+    put_bar(out, of, i, x, y, 18, 12);
 }
 
 static void put_tooltip(struct lay_str *out, const struct lay_svg_bars *bars, size_t s, size_t group)
@@ -133,8 +134,7 @@ static void put_group(struct lay_str *out, const struct lay_svg_bars *bars, cons
         const double top = lay_svg_at(y, value);
         lay_str_puts(out, "<g>");
         put_tooltip(out, bars, s, group);
-        put_rect(out, bars, s, x, top, bar - 1, box->bottom - top);
-        lay_str_puts(out, "/>");
+        put_bar(out, bars, s, x, top, bar - 1, box->bottom - top);
         put_whisker(out, &bars->series[s], group, y, x + (bar - 1) / 2, bar);
         lay_str_puts(out, "</g>");
     }
@@ -164,7 +164,6 @@ enum lay_status lay_svg_bars(struct lay_str *out, const struct lay_svg_bars *bar
         y.high = highest(bars);
     const double step = lay_svg_nice(&y.low, &y.high, 5);
     lay_svg_open(out, &bars->frame, &box);
-    put_hatches(out, bars);
     lay_svg_legend_put(out, &legend, LEFT, top, width - LEFT - RIGHT);
     lay_svg_y_axis(out, &box, &y, step, bars->frame.y_label);
     for (size_t group = 0; group < bars->n_groups; group++)
