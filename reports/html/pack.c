@@ -5,8 +5,9 @@
 #include <limits.h>
 #include <zlib.h>
 
-/* Of zlib's levels: 6 and above take twice the time of 4 for a tenth less. */
-enum { LEVEL = 4 };
+/* Of zlib's levels: 9 makes four systems with 75 000 samples a tenth smaller and takes one and a half times
+ * as long for the whole report; 4 is not measurably faster and a fifth larger. */
+enum { LEVEL = 6 };
 
 struct lay_packer {
     z_stream stream;

@@ -5,6 +5,7 @@
 #include "reports/html/pack.h"
 #include "reports/markup.h"
 
+#include <assert.h>
 #include <string.h>
 
 enum { MAX_TEMPLATES = 64, BLOCK_BYTES = 160 * 1024 };
@@ -135,6 +136,7 @@ static void put_row(struct writer *writer, size_t row)
     struct lay_str *out = &writer->block;
     for (size_t s = 0; s < systems && !any; s++)
         any = records[s];
+    assert(any); /* a row exists because some system has it */
     const char *main = main_text(any);
     lay_markup_plain(out, main);
     put_field(out, any->target);

@@ -25,8 +25,8 @@ static const char *series_name(const void *of, size_t i)
 static void put_hatch(struct lay_str *out, size_t series, double x, double y, double width, double height)
 {
     lay_str_printf(out, "<path class=\"l%zu hatch\" d=\"", series % LAY_SVG_COLORS);
-    for (double c = HATCH_STEP; c < width + height; c += HATCH_STEP) {
-        const double left = fmax(0, c - height), right = fmin(c, width);
+    for (int i = 1; i * HATCH_STEP < width + height; i++) {
+        const double c = i * HATCH_STEP, left = fmax(0, c - height), right = fmin(c, width);
         lay_str_putc(out, 'M');
         lay_markup_number(out, x + left, 1);
         lay_str_putc(out, ' ');

@@ -101,21 +101,23 @@ static int decimals_for(double step)
     return decimals < 0 ? 0 : decimals > 9 ? 9 : decimals;
 }
 
-/* Calls for every tick; logarithmic scales have them at 1, 2 and 5 times powers of ten. */
+/* Fills in the ticks; logarithmic scales have them at 1, 2 and 5 times powers of ten. */
 static size_t find_ticks(const struct lay_svg_scale *scale, double step, double *ticks, size_t room)
 {
     static const double in_decade[] = {1, 2, 5};
     size_t n = 0;
     if (!scale->log) {
-        for (double i = 0; n < room && scale->low + i * step <= scale->high + step / 2; i++)
+        for (int i = 0; n < room && scale->low + i * step <= scale->high + step / 2; i++)
             ticks[n++] = scale->low + i * step;
         return n;
     }
-    for (double power = pow(10, floor(log10(scale->low))); power <= scale->high; power *= 10)
-        for (size_t i = 0; i < sizeof in_decade / sizeof *in_decade && n < room; i++)
-            if (power * in_decade[i] >= scale->low * (1 - 1e-9) &&
-                power * in_decade[i] <= scale->high * (1 + 1e-9))
-                ticks[n++] = power * in_decade[i];
+    const int first = (int)floor(log10(scale->low)), last = (int)floor(log10(scale->high) + 1e-9);
+    for (int decade = first; decade <= last; decade++)
+        for (size_t i = 0; i < sizeof in_decade / sizeof *in_decade && n < room; i++) {
+            const double tick = pow(10, decade) * in_decade[i];
+            if (tick >= scale->low * (1 - 1e-9) && tick <= scale->high * (1 + 1e-9))
+                ticks[n++] = tick;
+        }
     return n;
 }
 

@@ -148,6 +148,12 @@ class Html(unittest.TestCase):
         self.assertEqual(len(result.stderr.splitlines()), 1)
         self.assertFalse((self.dir / "x.html").exists())
 
+    def test_pictures_are_for_html_only(self):
+        result = subprocess.run([LAYEVAL, "report", self.runs, "--analysis", self.dir], capture_output=True, text=True,
+                                check=False)
+        self.assertEqual((result.returncode, result.stdout), (2, ""))
+        self.assertIn("--analysis", result.stderr)
+
 
 if __name__ == "__main__":
     unittest.main()
