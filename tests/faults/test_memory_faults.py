@@ -31,7 +31,7 @@ class MemoryFaults(unittest.TestCase):
             assert result.returncode == 0, result.stderr
 
     def survives(self, *command, out=None):
-        """`out`: what the command writes, made anew every time; else it writes into self.dir."""
+        """`out`: a directory that the command writes, made anew every time; files go into self.dir."""
         def fresh():
             if out:
                 shutil.rmtree(out, ignore_errors=True)
@@ -68,7 +68,14 @@ class MemoryFaults(unittest.TestCase):
         self.survives("merge", self.dir / "1", self.dir / "2", "--out", self.dir / "merged", out=self.dir / "merged")
 
     def test_compare(self):
-        self.survives("compare", self.dir / "layalign", self.dir / "plain", "--resamples", "10000", "--format", "json")
+        self.survives("compare", self.dir / "layalign", self.dir / "plain", "--format", "json")
+
+    def test_report(self):
+        for name in ("terminal", "md", "latex", "csv", "json", "junit"):
+            self.survives("report", self.dir / "layalign", self.dir / "plain", "--format", name)
+
+    def test_gate(self):
+        self.survives("gate", self.dir / "layalign", "--against", self.dir / "layalign", "--junit", self.dir / "junit.xml")
 
 
 if __name__ == "__main__":

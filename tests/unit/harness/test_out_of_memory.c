@@ -127,6 +127,7 @@ static char *run[] = {"run",     "--system",     "data/demo/layalign.json",
 static char *score[] = {"score", out, NULL};
 static char *merge[] = {"merge", others[0], others[1], "--out", out, NULL};
 static char *compare[] = {"compare", others[0], others[1], NULL};
+static char *report[] = {"report", others[0], others[1], NULL};
 static char *gate[] = {"gate", others[1], "--against", others[0], "--allow", "missing,errors", "--all", NULL};
 static char *gate_file[] = {"gate",    others[1],         "--against",  "data/baselines/layalign_paper.csv",
                             "--pick",  "LayAlign",        "--task",     "mgsm",
@@ -176,13 +177,14 @@ static void merge_survives(void **state)
     try_every_allocation(lay_cmd_merge, merge, 200, clear);
 }
 
-static void compare_and_gate_survive(void **state)
+static void what_reads_runs_survives(void **state)
 {
     (void)state;
     assert_int_equal(scratch_remove(others[0]) + scratch_remove(others[1]), 0);
     make_other(0, run[2], NULL);
     make_other(1, (char[]){"data/demo/plain.json"}, NULL);
     try_every_allocation(lay_cmd_compare, compare, 200, NULL);
+    try_every_allocation(lay_cmd_report, report, 200, NULL);
     try_every_allocation(lay_cmd_gate, gate, 200, NULL);
     try_every_allocation(lay_cmd_gate, gate_file, 100, NULL);
 }
@@ -217,7 +219,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(run_survives),           cmocka_unit_test(score_survives),
-        cmocka_unit_test(merge_survives),         cmocka_unit_test(compare_and_gate_survive),
+        cmocka_unit_test(merge_survives),         cmocka_unit_test(what_reads_runs_survives),
         cmocka_unit_test(small_commands_survive),
     };
     return cmocka_run_group_tests(tests, make_scratch, remove_scratch);
