@@ -1,6 +1,6 @@
 /* What a system takes of the machine's memory, known from its configurations before anything is loaded:
- * packed weights, and what is left for keys and values. Embeddings stay mapped from their files and do not
- * count. */
+ * packed weights, the working memory of the largest step, and what is left for keys and values. Embeddings
+ * stay mapped from their files and do not count. */
 #ifndef LAY_ENGINE_MEMORY_PLAN_H
 #define LAY_ENGINE_MEMORY_PLAN_H
 
@@ -20,6 +20,7 @@ struct lay_memory_needs {
 
 struct lay_memory_plan {
     double llm, encoder, bridge; /* bytes of packed weights */
+    double working;              /* bytes of activations, logits and inputs waiting to be read */
     size_t kv;                   /* bytes left for pages of keys and values */
     size_t kv_tokens;            /* tokens these hold */
 };
@@ -27,7 +28,7 @@ struct lay_memory_plan {
 /* Elements of the packed matrices of LLM, encoder and bridge; vectors are too small to count. */
 double lay_memory_weight_elements(const struct lay_memory_needs *needs);
 
-/* LAY_ERR_INPUT with the numbers when the weights leave no room for keys and values. */
+/* LAY_ERR_INPUT with the numbers when weights and working memory leave no room for keys and values. */
 enum lay_status lay_memory_plan_make(const struct lay_memory_needs *needs, struct lay_memory_plan *plan,
                                      struct lay_err *err);
 

@@ -324,6 +324,10 @@ void lay_scheduler_advance(struct lay_scheduler *s, struct lay_live *live)
     int64_t i = (live->kv.n_tokens - live->step_rows) / LAY_KV_PAGE_TOKENS;
     for (; i < full && i < depth; i++)
         lay_prefixes_pass(s->prefixes, s->pool, live->request, i, live->kv.pages[i]);
+    if (live->prepared.inputs && live->kv.n_tokens >= live->prepared.n_inputs) {
+        lay_free(live->prepared.inputs); /* read for good: one that is set back is prepared again */
+        live->prepared.inputs = NULL;
+    }
 }
 
 /* Takes the pages of the youngest sequence; its tokens are kept. */

@@ -46,6 +46,26 @@ static void counts_every_packed_matrix(void **state)
     assert_true(plan.bridge == 2 * BRIDGE_ELEMENTS);
     assert_true(lay_memory_weight_elements(&needs) == LLM_ELEMENTS + ENCODER_ELEMENTS + BRIDGE_ELEMENTS);
     assert_int_equal(plan.kv_tokens, plan.kv / PAGE_BYTES * 16);
+    assert_true(plan.working > 100e6 && plan.working < 1e9);
+    const double all = plan.llm + plan.encoder + plan.bridge + plan.working + (double)plan.kv;
+    assert_true(all <= (double)needs.memory && all > (double)needs.memory - 2);
+}
+
+static void kept_modules_take_two_bytes(void **state)
+{
+    (void)state;
+    struct lay_memory_needs needs = layalign((size_t)24 << 30);
+    struct lay_memory_plan plan, kept;
+    needs.precision.dtype = LAY_I8;
+    assert_int_equal(lay_memory_plan_make(&needs, &plan, NULL), LAY_OK);
+    assert_true(plan.llm == LLM_ELEMENTS);
+    assert_true(plan.encoder == ENCODER_ELEMENTS);
+    assert_int_equal(lay_precision_parse_keep("down_proj,lm_head,encoder", &needs.precision.keep, NULL),
+                     LAY_OK);
+    assert_int_equal(lay_memory_plan_make(&needs, &kept, NULL), LAY_OK);
+    assert_true(kept.llm - plan.llm == 32.0 * 4096 * 11008 + 4096.0 * 32000);
+    assert_true(kept.encoder == 2 * ENCODER_ELEMENTS);
+    assert_true(kept.bridge == plan.bridge);
 }
 
 static void refuses_weights_that_leave_no_room(void **state)
@@ -81,6 +101,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(counts_every_packed_matrix),
+        cmocka_unit_test(kept_modules_take_two_bytes),
         cmocka_unit_test(refuses_weights_that_leave_no_room),
         cmocka_unit_test(says_the_plan_in_one_line),
     };
