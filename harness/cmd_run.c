@@ -174,7 +174,8 @@ static enum lay_status parse_and_run(int argc, char **argv, struct lay_run_optio
          &raw.log_samples, 0, 0},
         {"no-log-samples", NULL, LAY_OPTION_FLAG, NULL, "leave them out", &raw.no_log_samples, 0, 0},
         {"report", NULL, LAY_OPTION_LIST, "LIST",
-         "also leave reports in DIR: md (report.md), html\n(report.html), latex or tex (table.tex), junit (junit.xml)",
+         "also leave reports in DIR: md (report.md), html\n(report.html), latex or tex (table.tex), junit "
+         "(junit.xml)",
          &run->reports, 0, 0},
         {"dry-run", NULL, LAY_OPTION_FLAG, NULL, "check everything, print the plan, load no weights",
          &run->dry_run, 0, 0},

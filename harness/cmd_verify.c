@@ -56,7 +56,7 @@ struct verify_options {
 
 static const char *verdict(const struct lay_verify_family *f)
 {
-    return f->failed ? "FAILED" : "OK";
+    return f->failed ? "FAILED" : f->judged ? "OK" : "not judged";
 }
 
 /* Inputs are read, not compared: one line for all. */
@@ -77,13 +77,20 @@ static void print_inputs(const struct lay_verify_report *report)
         putchar('\n');
 }
 
-static void print_family(const struct lay_verify_family *f)
+static void print_family(const struct lay_verify_family *f, enum lay_dtype dtype)
 {
     if (is_input(f))
         return;
     if (f->compared > 0) {
-        printf("  %-26s %4lld compared  largest difference %8.2g  limit %8.2g  %s", f->name,
-               (long long)f->compared, f->largest, f->limit, verdict(f));
+        printf("  %-26s %4lld compared  largest difference %8.2g  ", f->name, (long long)f->compared,
+               f->largest);
+        if (dtype == LAY_F32 || f->limit == 0)
+            printf("limit %8.2g  %s", f->limit, verdict(f));
+        else
+            printf("relative error %7.3f %%  limit %4.1f %%  %s", 100 * lay_verify_relative_error(f),
+                   100 * lay_verify_relative_limit(dtype), verdict(f));
+        if (dtype != LAY_F32 && strstr(f->name, "prefill_logits"))
+            printf("  next token agrees in %lld of %lld rows", (long long)f->agreed, (long long)f->rows);
         if (f->failed)
             printf("  (%s%s)", f->worst, isinf(f->largest) ? ": other shape or not a number" : "");
         if (f->partly)
@@ -118,7 +125,7 @@ static void print_report(const struct lay_verify_case *c, const struct lay_verif
     puts(form->own_copies ? " with its copies of encoder and LLM" : "");
     print_inputs(report);
     for (size_t i = 0; i < report->n; i++)
-        print_family(&report->families[i]);
+        print_family(&report->families[i], report->dtype);
     printf("  %s\n\n", report->failed ? "FAILED" : "OK");
 }
 
@@ -161,6 +168,11 @@ static void json_report(cJSON *blocks, const struct lay_verify_case *c, const st
             cJSON_AddNumberToObject(item, "without_pads", (double)f->partly);
             add_number(item, "largest_difference", f->largest);
             cJSON_AddNumberToObject(item, "limit", f->limit);
+            cJSON_AddNumberToObject(item, "relative_error", lay_verify_relative_error(f));
+            cJSON_AddNumberToObject(item, "relative_limit", lay_verify_relative_limit(report->dtype));
+            cJSON_AddNumberToObject(item, "rows", (double)f->rows);
+            cJSON_AddNumberToObject(item, "next_token_agrees", (double)f->agreed);
+            cJSON_AddBoolToObject(item, "judged", f->judged);
             cJSON_AddBoolToObject(item, "ok", !f->failed);
             add_string(item, "worst", f->worst[0] ? f->worst : NULL);
         }
@@ -234,7 +246,7 @@ static enum lay_status verify_case(const char *dir, const struct verify_options 
     struct lay_verify_report *report = lay_alloc(1, sizeof *report);
     enum lay_status status = report ? LAY_OK : lay_no_memory(err, "a report");
     for (size_t i = 0; i < c.n_forms && status == LAY_OK; i++) {
-        *report = (struct lay_verify_report){0};
+        *report = (struct lay_verify_report){.dtype = dtype};
         status = verify_form(&c, &c.forms[i], dtype, report, err);
         if (status != LAY_OK)
             break;
@@ -302,7 +314,7 @@ int lay_cmd_verify(int argc, char **argv)
         {.name = "dtype",
          .kind = LAY_OPTION_STRING,
          .argument = "TYPE",
-         .help = "f32 (default), bf16 or int8; the limits are made for f32",
+         .help = "f32 (default), bf16 or int8; limits below f32 are relative",
          .value = &o.dtype},
         {.name = "threads",
          .kind = LAY_OPTION_INT,

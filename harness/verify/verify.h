@@ -109,10 +109,13 @@ enum lay_status lay_verify_gradients(const struct lay_verify_case *c, const stru
 /* Tensors whose names differ in numbers only. */
 struct lay_verify_family {
     char name[LAY_VERIFY_NAME];
-    int64_t compared; /* tensors */
-    int64_t partly;   /* of those: with places left out (pads) */
-    double largest;   /* absolute difference */
-    double limit;     /* 0: must be equal */
+    int64_t compared;                   /* tensors */
+    int64_t partly;                     /* of those: with places left out (pads) */
+    double largest;                     /* absolute difference */
+    double limit;                       /* of it; 0: must be equal */
+    double error_squares, size_squares; /* sums over differences and expected values */
+    int64_t rows, agreed; /* logits: rows, and those whose largest element is the expected one */
+    bool judged;
     bool failed;
     char worst[LAY_VERIFY_NAME]; /* tensor of the largest difference, or of another shape */
     int64_t skipped;             /* tensors not compared */
@@ -123,8 +126,17 @@ struct lay_verify_family {
 struct lay_verify_report {
     struct lay_verify_family families[LAY_VERIFY_FAMILIES];
     size_t n;
+    enum lay_dtype dtype; /* of the products */
     bool failed;
 };
+
+/* f32 is judged by the largest difference of every family. bf16 and int8 are judged by the error of a family
+ * relative to its size, √(Σ difference² / Σ expected²): at most 2.5 % and 12 %, three times what rounding the
+ * operands of the 27 products from the first to the last adds up to (0.16 % a product in bf16; in int8 steps
+ * of a 127th of the largest of a row, 0.77 %). What follows from tokens of their own choice is reported and
+ * not judged. */
+double lay_verify_relative_error(const struct lay_verify_family *family);
+double lay_verify_relative_limit(enum lay_dtype dtype); /* 0 for f32 */
 
 /* Compares every expected tensor of that prefix with the result of its name. */
 enum lay_status lay_verify_compare(const struct lay_verify_case *c, const char *keys, const char *prefix,

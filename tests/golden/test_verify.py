@@ -104,7 +104,7 @@ def set_number(header, data, name, index, change):
     data[at:at + size] = struct.pack(code, change(struct.unpack(code, data[at:at + size])[0]))
 
 
-def changed(case, edit):
+def changed(case, edit, *options):
     """Runs verify on a copy of the case after edit(header, data) of its expected file."""
     with tempfile.TemporaryDirectory() as folder:
         copy = os.path.join(folder, "case")
@@ -113,7 +113,7 @@ def changed(case, edit):
         header, data = load(path)
         edit(header, data)
         save(path, header, data)
-        return run(copy, "--json", "--threads", "1")
+        return run(copy, "--json", "--threads", "1", *options)
 
 
 def failed_families(result):
@@ -172,6 +172,28 @@ def changed_weights_fail():
         save(path, header, data)
         result = run(copy, "--json", "--llm", path)
         check(result.returncode == 1 and "prefill_logits" in failed_families(result), "a changed weight passes")
+
+
+def below_f32_the_relative_error_is_judged():
+    for dtype, limit in (("bf16", 0.025), ("int8", 0.12)):
+        for case in FORMS:
+            result = run(os.path.join(HERE, case), "--json", "--threads", "1", "--dtype", dtype)
+            check(result.returncode == 0, f"{case} {dtype}: {result.stdout}{result.stderr}")
+            for block in json.loads(result.stdout)["blocks"]:
+                families = {f["family"]: f for f in block["families"]}
+                logits = families["prefill_logits"]
+                check(logits["judged"] and 1e-4 < logits["relative_error"] <= limit == logits["relative_limit"],
+                      f"{case} {dtype}: {logits}")
+                check(logits["next_token_agrees"] >= 0.8 * logits["rows"] > 0, f"{case} {dtype}: {logits}")
+                check(not families["generated_ids"]["judged"], "tokens of one's own choice are judged")
+
+    def larger(header, data):
+        for i in range(64):
+            set_number(header, data, "ex0.prefill_logits", i, lambda x: x + 30)
+
+    for dtype in ("bf16", "int8"):
+        result = changed("mindmerger_mt5_llama", larger, "--dtype", dtype)
+        check(result.returncode == 1 and failed_families(result) == {"prefill_logits"}, f"{dtype}: changed logits pass")
 
 
 def overrides_choose_one_form():
@@ -238,7 +260,7 @@ def bad_cases_get_a_message():
         check(result.returncode == 3 and says in result.stderr, f"{says}: {result.returncode} {result.stderr}")
 
 
-for test in (golden_cases_pass, one_changed_number_fails_its_family, changed_weights_fail, overrides_choose_one_form,
+for test in (golden_cases_pass, one_changed_number_fails_its_family, changed_weights_fail, below_f32_the_relative_error_is_judged, overrides_choose_one_form,
              own_dump_with_few_keys, bad_cases_get_a_message):
     test()
     print(f"ok {test.__name__}")
