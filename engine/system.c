@@ -509,6 +509,42 @@ done:
     return status;
 }
 
+static enum lay_status check_tokens(const struct lay_system *s, int64_t source, int64_t prompt,
+                                    int64_t max_new_tokens, struct lay_err *err)
+{
+    const struct lay_llm_config *c = &s->llm_config;
+    const struct lay_kv_shape page = {c->num_hidden_layers, c->num_key_value_heads, c->head_dim,
+                                      lay_precision_rows(s->precision)};
+    const bool adapter = s->file.bridge.method == LAY_LAYALIGN && !s->file.bridge.no_adapter;
+    const int64_t rows = 1 + (!lay_system_is_plain(s) && s->file.soft_prompt ? source + 1 : 0) + prompt;
+    const int64_t pages = lay_kv_pages_for(rows + max_new_tokens) + (adapter ? lay_kv_pages_for(source) : 0);
+    const double needed = (double)pages * (double)lay_kv_page_bytes(&page);
+    struct lay_memory_plan plan;
+    LAY_TRY(memory_plan(s, &plan, err));
+    if (needed <= (double)plan.kv)
+        return LAY_OK;
+    return lay_fail(
+        err, LAY_ERR_INPUT,
+        "needs %.2f GB of keys and values (%lld prompt rows, %lld new tokens), %.2f GB are left; give more "
+        "--memory or lower --max-new-tokens",
+        1e-9 * needed, (long long)rows, (long long)max_new_tokens, 1e-9 * (double)plan.kv);
+}
+
+enum lay_status lay_system_check_fit(struct lay_system *s, const struct lay_request *request,
+                                     int64_t max_new_tokens, struct lay_err *err)
+{
+    struct lay_ids source = {0}, prompt = {0};
+    bool truncated;
+    if (!request)
+        return check_tokens(s, MAX_SOURCE_TOKENS, MAX_PROMPT_TOKENS, max_new_tokens, err);
+    enum lay_status status = lay_system_tokenize(s, request, &source, &prompt, &truncated, err);
+    if (status == LAY_OK)
+        status = check_tokens(s, (int64_t)source.count, (int64_t)prompt.count, max_new_tokens, err);
+    lay_ids_free(&source);
+    lay_ids_free(&prompt);
+    return status;
+}
+
 /* --- distributions --- */
 
 bool lay_system_is_loaded(const struct lay_system *s)

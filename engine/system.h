@@ -66,6 +66,13 @@ enum lay_status lay_system_plan(const struct lay_system *system, struct lay_str 
 /* After load: lines for the user, each with its end, about the packed cache; "" without. Borrowed. */
 const char *lay_system_notes(const struct lay_system *system);
 
+/* Before load: LAY_ERR_INPUT with the numbers when a request and its new tokens need more keys and values
+ * than the plan leaves. request NULL: the longest that the limits on source and prompt let through; if that
+ * fits, all do. */
+struct lay_request;
+enum lay_status lay_system_check_fit(struct lay_system *system, const struct lay_request *request,
+                                     int64_t max_new_tokens, struct lay_err *err);
+
 /* After load: what runs, for benchmarks. Borrowed. */
 struct lay_models;
 const struct lay_models *lay_system_models(const struct lay_system *system);

@@ -67,10 +67,12 @@ static enum lay_status print_plan(const struct session *s, struct lay_err *err)
     const struct lay_workload *workload = &s->workload;
     for (size_t i = 0; i < s->count; i++) {
         struct lay_str text = {0};
-        const enum lay_status status = lay_system_plan(s->systems[i].system, &text, err);
+        enum lay_status status = lay_system_plan(s->systems[i].system, &text, err);
         if (status == LAY_OK && (s->options->dry_run || !s->options->quiet))
             fprintf(stream, "%s\n", lay_str_text(&text));
         lay_str_free(&text);
+        if (status == LAY_OK)
+            status = lay_run_system_check_fit(&s->systems[i], workload, err);
         LAY_TRY(status);
     }
     if (!s->options->dry_run)

@@ -177,6 +177,36 @@ static enum lay_status settle_manifest(struct lay_run_system *run, const struct 
     return lay_manifest_write(run->dir, wanted, run->manifest_hash, err);
 }
 
+static enum lay_status check_items(struct lay_run_system *run, const struct lay_items *items,
+                                   struct lay_err *err)
+{
+    for (size_t i = 0; i < items->count; i++) {
+        const struct lay_item *item = &items->list[i];
+        const struct lay_request request = {
+            .source = item->source, .prompt = item->prompt, .language = item->cell->language->nllb};
+        const enum lay_status status = lay_system_check_fit(run->system, &request, run->max_new_tokens, err);
+        if (status != LAY_OK)
+            return lay_err_context(err, status, "system %s: %s %s %lld", lay_system_name(run->system),
+                                   item->cell->task->name, item->cell->language->iso,
+                                   (long long)item->sample->id);
+    }
+    return LAY_OK;
+}
+
+enum lay_status lay_run_system_check_fit(struct lay_run_system *run, const struct lay_workload *workload,
+                                         struct lay_err *err)
+{
+    const struct lay_items_options how = lay_run_system_items(run, workload);
+    struct lay_items items;
+    /* nearly always, and without a look at the samples */
+    if (lay_system_check_fit(run->system, NULL, run->max_new_tokens, NULL) == LAY_OK)
+        return LAY_OK;
+    LAY_TRY(lay_items_create(&how, &items, err));
+    const enum lay_status status = check_items(run, &items, err);
+    lay_items_free(&items);
+    return status;
+}
+
 /* --- evaluating --- */
 
 static enum lay_status load(struct lay_run_system *run, struct lay_progress *progress,

@@ -31,6 +31,9 @@ enum lay_status lay_run_system_open(const char *path, const struct lay_run_optio
 /* How the samples of a workload are rendered for this system. */
 struct lay_items_options lay_run_system_items(const struct lay_run_system *run,
                                               const struct lay_workload *workload);
+/* LAY_ERR_INPUT with the numbers when a sample can never fit into the memory there is. No weights. */
+enum lay_status lay_run_system_check_fit(struct lay_run_system *run, const struct lay_workload *workload,
+                                         struct lay_err *err);
 /* What the manifest is or will be; see manifest.h for what it lacks before the weights are loaded. */
 enum lay_status lay_run_system_manifest(const struct lay_run_system *run,
                                         const struct lay_run_options *options,

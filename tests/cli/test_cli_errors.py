@@ -83,6 +83,15 @@ class CommandLine(Case):
                               ("--max-new-tokens", "-1"), ("--official-batch", "0")]:
             self.refused(USAGE, option.replace("_", "-"), args=self.run_args(None, option, value))
 
+    def test_a_sample_that_can_never_fit_is_refused_before_loading(self):
+        self.refused(INPUT, "mgsm", "60000 new tokens", "--max-new-tokens",
+                     args=self.run_args(None, "--memory", "25M", "--max-new-tokens", "60000"))
+        self.assertFalse((self.dir / "out").exists())
+
+    def test_kept_modules_go_with_int8(self):
+        self.refused(USAGE, "--keep-bf16", "int8", args=self.run_args(None, "--keep-bf16", "lm_head", "--dtype", "bf16"))
+        self.refused(USAGE, "--keep-bf16", "down_proj", args=self.run_args(None, "--keep-bf16", "norm", "--dtype", "int8"))
+
     def test_unknown_names(self):
         self.refused(USAGE, "--nonsense", args=self.run_args(None, "--nonsense"))
         self.refused(USAGE, "stray", args=self.run_args(None, "stray"))

@@ -136,6 +136,16 @@ enum lay_status lay_system_plan(const struct lay_system *system, struct lay_str 
     return lay_str_check(text, err);
 }
 
+enum lay_status lay_system_check_fit(struct lay_system *system, const struct lay_request *request,
+                                     int64_t max_new_tokens, struct lay_err *err)
+{
+    (void)system;
+    (void)request;
+    (void)max_new_tokens;
+    (void)err;
+    return LAY_OK;
+}
+
 enum lay_status lay_system_tokenize(struct lay_system *system, const struct lay_request *request,
                                     struct lay_ids *source, struct lay_ids *prompt, bool *truncated,
                                     struct lay_err *err)
