@@ -1,13 +1,13 @@
 /* layeval make-model: model directories and bridges with random weights. */
 #include "harness/command.h"
 
+#include "engine/base/clock.h"
 #include "engine/base/file.h"
 #include "engine/base/mem.h"
 #include "engine/bridge/bridge.h"
 #include "engine/model/config.h"
 #include "engine/shape/model_write.h"
 #include "harness/options.h"
-#include "harness/run/progress.h"
 #include "harness/run/signals.h"
 
 #include <errno.h>
@@ -54,7 +54,7 @@ struct display {
 static int show_progress(void *context, size_t done, size_t total)
 {
     struct display *display = context;
-    const double now = lay_progress_clock();
+    const double now = lay_clock_now();
     const bool last = done == total;
     const double every = display->terminal ? 0.2 : 10.0;
     if (!display->quiet && now - display->started > 1 && (last || now - display->printed >= every)) {
@@ -126,7 +126,7 @@ static enum lay_status parse_dtype(const char *name, enum lay_dtype *dtype, stru
 static enum lay_status write_weights(const struct arguments *args, const struct lay_shape_tensors *tensors,
                                      struct lay_err *err)
 {
-    struct display display = {args->out, args->quiet, isatty(STDERR_FILENO) == 1, lay_progress_clock(), 0};
+    struct display display = {args->out, args->quiet, isatty(STDERR_FILENO) == 1, lay_clock_now(), 0};
     struct lay_model_write job = {
         .dir = args->out,
         .seed = (uint64_t)args->seed,

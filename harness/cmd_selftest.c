@@ -1,9 +1,9 @@
 /* layeval selftest: the command line; the trials are in selftest/. */
+#include "engine/base/clock.h"
 #include "engine/base/mem.h"
 #include "harness/bench/subject.h"
 #include "harness/command.h"
 #include "harness/options.h"
-#include "harness/run/progress.h"
 #include "harness/run/signals.h"
 #include "harness/selftest/selftest.h"
 
@@ -90,13 +90,13 @@ static enum lay_status try_all(const struct trials *t, struct lay_selftest *s, s
 
 static enum lay_status run(const struct trials *trials, bool *holds, struct lay_err *err)
 {
-    const double start = lay_progress_clock();
+    const double start = lay_clock_now();
     struct lay_selftest selftest = {0};
     struct lay_str text = {0};
     lay_signals_install();
     lay_signals_defer(true);
     enum lay_status status = try_all(trials, &selftest, err);
-    selftest.seconds = lay_progress_clock() - start;
+    selftest.seconds = lay_clock_now() - start;
     if (status == LAY_OK) {
         *holds = lay_selftest_holds(&selftest);
         (trials->json ? lay_selftest_put_json : lay_selftest_put_text)(&text, &selftest);

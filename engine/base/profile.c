@@ -1,6 +1,6 @@
 #include "engine/base/profile.h"
 
-#include <time.h>
+#include "engine/base/clock.h"
 
 _Thread_local struct lay_profile *lay_profile;
 
@@ -23,13 +23,6 @@ static const char *const ops[LAY_OP_COUNT] = {
     [LAY_OP_SCHEDULE] = "schedule",
 };
 
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 const char *lay_phase_name(enum lay_phase phase)
 {
     return phases[phase];
@@ -42,13 +35,13 @@ const char *lay_op_name(enum lay_op op)
 
 void lay_profile_start(struct lay_profile *profile)
 {
-    *profile = (struct lay_profile){.phase = LAY_PHASE_PREFILL, .last = now()};
+    *profile = (struct lay_profile){.phase = LAY_PHASE_PREFILL, .last = lay_clock_now()};
 }
 
 void lay_profile_book(enum lay_op op)
 {
     struct lay_profile *p = lay_profile;
-    const double t = now();
+    const double t = lay_clock_now();
     p->seconds[p->phase][op] += t - p->last;
     p->calls[p->phase][op]++;
     p->last = t;

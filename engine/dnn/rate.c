@@ -1,12 +1,12 @@
 #include "engine/dnn/rate.h"
 
+#include "engine/base/clock.h"
 #include "engine/base/mem.h"
 #include "engine/base/memory_info.h"
 #include "engine/dnn/internal.h"
 
 #include <omp.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define POOL_MIN ((size_t)64 << 20)
@@ -24,13 +24,6 @@ struct lay_rates {
     struct lay_linear **shells; /* layers without weights of their own, one per shape */
     size_t n_shells, capacity;
 };
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* Numbers in (-1, 1), in bf16 where bytes are wanted: any bytes will do as int8. */
 static void fill(enum lay_dtype dtype, char *memory, size_t bytes)
@@ -130,13 +123,13 @@ static enum lay_status run_library(const struct way *way, const char *weights, s
 static enum lay_status best_of_many(const struct way *way, double budget, double *best, struct lay_err *err)
 {
     const size_t step = (way->bytes + LAY_ALIGNMENT - 1) / LAY_ALIGNMENT * LAY_ALIGNMENT;
-    const double start = now();
+    const double start = lay_clock_now();
     size_t at = 0;
     *best = 0;
-    for (int i = 0; i < MIN_CALLS || now() - start < budget; i++) {
-        const double begin = now();
+    for (int i = 0; i < MIN_CALLS || lay_clock_now() - start < budget; i++) {
+        const double begin = lay_clock_now();
         LAY_TRY(way->run(way, way->rates->pool.data + at, err));
-        const double took = now() - begin;
+        const double took = lay_clock_now() - begin;
         if (*best == 0 || took < *best)
             *best = took;
         at = at + 2 * step <= way->rates->pool.bytes ? at + step : 0;
@@ -228,11 +221,11 @@ enum lay_status lay_rates_measure(struct lay_rates *rates, int64_t in, int64_t o
 static double read_once(const uint64_t *words, size_t n)
 {
     uint64_t sum = 0;
-    const double start = now();
+    const double start = lay_clock_now();
 #pragma omp parallel for simd schedule(static) reduction(+ : sum)
     for (size_t i = 0; i < n; i++)
         sum += words[i];
-    const double took = now() - start;
+    const double took = lay_clock_now() - start;
     static volatile uint64_t sink;
     sink = sum;
     (void)sink;
@@ -242,11 +235,11 @@ static double read_once(const uint64_t *words, size_t n)
 static double copy_once(char *dst, const char *src, size_t bytes)
 {
     const size_t block = (size_t)1 << 20, blocks = bytes / block;
-    const double start = now();
+    const double start = lay_clock_now();
 #pragma omp parallel for schedule(static)
     for (size_t b = 0; b < blocks; b++)
         memcpy(dst + b * block, src + b * block, block);
-    return (now() - start) / (double)(blocks * block);
+    return (lay_clock_now() - start) / (double)(blocks * block);
 }
 
 enum lay_status lay_rates_memory(struct lay_rates *rates, double *read, double *copy, struct lay_err *err)

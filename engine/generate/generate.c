@@ -1,5 +1,6 @@
 #include "engine/generate/scheduler.h"
 
+#include "engine/base/clock.h"
 #include "engine/base/mem.h"
 #include "engine/base/profile.h"
 
@@ -7,7 +8,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define LOGIT_ROWS 64
 
@@ -27,13 +27,6 @@ struct generation {
     struct lay_llm_span *spans;
     int64_t n_spans, n_rows; /* of the step */
 };
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static enum lay_status create_buffers(struct generation *g, struct lay_err *err)
 {
@@ -226,13 +219,13 @@ static enum lay_status step(struct generation *g, struct lay_err *err)
     const struct lay_models *models = g->models;
     struct lay_scheduler *s = &g->scheduler;
     LAY_TRY(lay_scheduler_admit(s, err));
-    const double start = now();
+    const double start = lay_clock_now();
     LAY_TRY(fill_step(g, err));
     lay_profile_phase(s->stats.prefill_tokens > 0 ? LAY_PHASE_PREFILL : LAY_PHASE_DECODE);
     const struct lay_llm_adapter *adapter = models->bridge ? lay_bridge_adapter(models->bridge) : NULL;
     LAY_TRY(lay_llm_forward(models->llm, s->pool, g->spans, g->n_spans, adapter, g->x, NULL, err));
     const enum lay_status status = finish_step(g, err);
-    count_step(&s->stats, now() - start);
+    count_step(&s->stats, lay_clock_now() - start);
     publish(g, &s->stats);
     lay_scheduler_compact(s);
     return status;

@@ -1,21 +1,14 @@
 #include "engine/generate/scheduler.h"
 
+#include "engine/base/clock.h"
 #include "engine/base/mem.h"
 
 #include <assert.h>
 #include <stdlib.h>
-#include <time.h>
 
 /* Until so many answers are there, a request is expected to need all of max_new_tokens; afterwards a half
  * more than the average answer. */
 #define EXPECT_FROM 8
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* --- sizes --- */
 
@@ -187,13 +180,13 @@ static enum lay_status prepare(struct lay_scheduler *s, struct lay_live *lives, 
 {
     const struct lay_prompt_ids *chosen[LAY_READY_MAX];
     struct lay_prepared prepared[LAY_READY_MAX];
-    const double start = now();
+    const double start = lay_clock_now();
     for (int64_t i = 0; i < n; i++) {
         chosen[i] = &s->ids[lives[i].request];
         s->stats.encoder_tokens += chosen[i]->padded_source;
     }
     LAY_TRY(lay_prepare(s->models, s->pool, chosen, n, prepared, err));
-    s->stats.encoder_seconds += now() - start;
+    s->stats.encoder_seconds += lay_clock_now() - start;
     for (int64_t i = 0; i < n; i++)
         lives[i].prepared = prepared[i];
     return LAY_OK;

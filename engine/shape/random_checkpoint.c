@@ -1,10 +1,10 @@
 #include "engine/shape/random_checkpoint.h"
 
+#include "engine/base/clock.h"
 #include "engine/base/mem.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define BLOCK ((size_t)1 << 14) /* elements converted at a time; they stay in the cache */
 
@@ -13,13 +13,6 @@ struct generator {
     uint64_t seed;
     double *seconds;
 };
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static int by_name(const void *name, const void *tensor)
 {
@@ -31,7 +24,7 @@ static void make(void *context, const struct lay_tensor *tensor)
     const struct generator *g = context;
     const struct lay_shape_tensor *shape =
         bsearch(tensor->name, g->tensors.items, g->tensors.count, sizeof *g->tensors.items, by_name);
-    const double start = now();
+    const double start = lay_clock_now();
     float values[BLOCK];
     char *dst = (char *)(uintptr_t)tensor->data;
     for (size_t at = 0; shape && at < tensor->count; at += BLOCK) {
@@ -40,7 +33,7 @@ static void make(void *context, const struct lay_tensor *tensor)
         lay_from_f32(tensor->dtype, values, dst + at * lay_dtype_size(tensor->dtype), n);
     }
     if (g->seconds)
-        *g->seconds += now() - start;
+        *g->seconds += lay_clock_now() - start;
 }
 
 /* Tables are looked up for as long as the model lives. */

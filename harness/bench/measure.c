@@ -1,8 +1,8 @@
 #include "harness/bench/measure.h"
 
+#include "engine/base/clock.h"
 #include "engine/base/mem.h"
 #include "harness/bench/sampler.h"
-#include "harness/run/progress.h"
 
 #include <omp.h>
 #include <stdlib.h>
@@ -171,10 +171,10 @@ static enum lay_status run_once(const struct lay_subject *s, const struct lay_ce
     LAY_TRY(lay_sampler_start(&sampler, err));
     lay_profile_start(&sample->profile);
     lay_profile = &sample->profile;
-    const double start = lay_progress_clock();
+    const double start = lay_clock_now();
     const enum lay_status status = s->models.llm ? generate(s, cell, in, ends, kv_bytes, sample, err)
                                                  : encode_all(s, cell, in, sample, err);
-    sample->wall = lay_progress_clock() - start;
+    sample->wall = lay_clock_now() - start;
     lay_profile_lap(LAY_OP_SCHEDULE);
     lay_profile = NULL;
     sample->peak = lay_sampler_stop(sampler);

@@ -1,9 +1,9 @@
 #include "harness/bench/subject.h"
 
+#include "engine/base/clock.h"
 #include "engine/base/file.h"
 #include "engine/base/mem.h"
 #include "engine/shape/random_checkpoint.h"
-#include "harness/run/progress.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -202,7 +202,7 @@ static void set_name(struct lay_subject *s, const struct lay_subject_source *sou
 enum lay_status lay_subject_open(const struct lay_subject_source *source, enum lay_dtype dtype,
                                  struct lay_subject *subject, struct lay_err *err)
 {
-    const double start = lay_progress_clock();
+    const double start = lay_clock_now();
     *subject = (struct lay_subject){.dtype = dtype};
     const enum lay_status status =
         source->system ? load_system(subject, source->system, err) : load(subject, source, err);
@@ -211,7 +211,7 @@ enum lay_status lay_subject_open(const struct lay_subject_source *source, enum l
         return status;
     }
     set_name(subject, source);
-    subject->load_seconds = lay_progress_clock() - start - subject->make_seconds;
+    subject->load_seconds = lay_clock_now() - start - subject->make_seconds;
     return LAY_OK;
 }
 

@@ -1,10 +1,10 @@
 #include "harness/bench/train.h"
 
+#include "engine/base/clock.h"
 #include "engine/base/mem.h"
 #include "engine/train/trainable.h"
 #include "harness/bench/bound.h"
 #include "harness/bench/sampler.h"
-#include "harness/run/progress.h"
 
 #include <omp.h>
 #include <stdio.h>
@@ -103,11 +103,11 @@ static enum lay_status step(struct training *t, int64_t *rows, double *seconds, 
 {
     const struct lay_accumulate_options options = {.weight = 1.0};
     struct lay_train_loss loss = {0};
-    const double start = lay_progress_clock();
+    const double start = lay_clock_now();
     LAY_TRY(lay_trainable_accumulate(t->trainable, t->samples, (size_t)t->cell->batch, &options, &loss, err));
     lay_trainable_collect(t->trainable, 1.0 / (double)loss.tokens);
     LAY_TRY(lay_trainable_refresh(t->trainable, err));
-    *seconds = lay_progress_clock() - start;
+    *seconds = lay_clock_now() - start;
     *rows = loss.rows;
     if (t->cell->stop && *t->cell->stop)
         return lay_fail(err, LAY_ERR_INTERRUPTED, "interrupted");

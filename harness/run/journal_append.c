@@ -1,5 +1,6 @@
 #include "harness/run/journal.h"
 
+#include "engine/base/clock.h"
 #include "engine/base/file.h"
 #include "engine/base/mem.h"
 #include "harness/run/journal_line.h"
@@ -30,13 +31,6 @@ struct lay_journal_writer {
     size_t unsaved; /* lines appended since the last sync */
     int sync_error; /* errno of the sync that failed; later ones prove nothing about its lines */
 };
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static enum lay_status io_error(struct lay_err *err, const char *path, const char *doing, int code)
 {
@@ -249,9 +243,9 @@ static enum lay_status append(struct lay_journal_writer *writer, const struct la
 enum lay_status lay_journal_append(struct lay_journal_writer *writer, const struct lay_journal_entry *entry,
                                    struct lay_err *err)
 {
-    const double start = now();
+    const double start = lay_clock_now();
     const enum lay_status status = append(writer, entry, err);
-    writer->seconds += now() - start;
+    writer->seconds += lay_clock_now() - start;
     return status;
 }
 

@@ -1,24 +1,18 @@
 #include "harness/run/progress.h"
 
+#include "engine/base/clock.h"
+
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define TERMINAL_SECONDS 0.1 /* between two rewrites of the line */
 #define LOG_SECONDS 10.0     /* between two lines when stderr is no terminal */
 
-double lay_progress_clock(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
 void lay_progress_init(struct lay_progress *p, const char *label, bool quiet)
 {
     *p = (struct lay_progress){.label = label, .quiet = quiet, .terminal = isatty(STDERR_FILENO) == 1};
-    p->started = p->printed = lay_progress_clock();
+    p->started = p->printed = lay_clock_now();
 }
 
 void lay_progress_duration(double seconds, char *text, size_t size)
@@ -54,7 +48,7 @@ void lay_progress_load(void *context, double fraction)
 {
     struct lay_progress *p = context;
     char text[160];
-    const double now = lay_progress_clock();
+    const double now = lay_clock_now();
     const bool last = fraction >= 1.0;
     if (last ? p->quiet : !due(p, now))
         return;
@@ -72,7 +66,7 @@ void lay_progress_start(struct lay_progress *p, size_t total, size_t done, size_
     p->correct = correct;
     p->errors = 0;
     p->tokens = 0;
-    p->started = p->printed = lay_progress_clock();
+    p->started = p->printed = lay_clock_now();
 }
 
 void lay_progress_text(const struct lay_progress *p, double now, char *text, size_t size)
@@ -96,7 +90,7 @@ void lay_progress_text(const struct lay_progress *p, double now, char *text, siz
 void lay_progress_sample(struct lay_progress *p, bool correct, bool error, int64_t tokens)
 {
     char text[160];
-    const double now = lay_progress_clock();
+    const double now = lay_clock_now();
     p->done++;
     p->correct += correct;
     p->errors += error;
@@ -112,12 +106,12 @@ void lay_progress_end(struct lay_progress *p)
     char text[160];
     if (p->quiet)
         return;
-    lay_progress_text(p, lay_progress_clock(), text, sizeof text);
+    lay_progress_text(p, lay_clock_now(), text, sizeof text);
     print(p, text, true);
 }
 
 void lay_progress_say(struct lay_progress *p, const char *text, bool last)
 {
-    if (last ? !p->quiet : due(p, lay_progress_clock()))
+    if (last ? !p->quiet : due(p, lay_clock_now()))
         print(p, text, last);
 }

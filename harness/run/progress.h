@@ -34,6 +34,4 @@ void lay_progress_text(const struct lay_progress *progress, double now, char *te
 /* "12s", "3m05s", "2h10m" */
 void lay_progress_duration(double seconds, char *text, size_t size);
 
-double lay_progress_clock(void); /* seconds */
-
 #endif

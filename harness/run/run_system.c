@@ -1,5 +1,6 @@
 #include "harness/run/run_system.h"
 
+#include "engine/base/clock.h"
 #include "engine/base/file.h"
 #include "engine/base/mem.h"
 #include "harness/run/answer.h"
@@ -212,11 +213,11 @@ enum lay_status lay_run_system_check_fit(struct lay_run_system *run, const struc
 static enum lay_status load(struct lay_run_system *run, struct lay_progress *progress,
                             struct lay_timing *timing, struct lay_err *err)
 {
-    const double start = lay_progress_clock();
+    const double start = lay_clock_now();
     LAY_TRY(lay_system_load(run->system, lay_progress_load, progress, err));
     if (!progress->quiet)
         fputs(lay_system_notes(run->system), stderr);
-    timing->load_seconds = lay_progress_clock() - start;
+    timing->load_seconds = lay_clock_now() - start;
     lay_timing_sample(timing);
     return LAY_OK;
 }

@@ -1,10 +1,10 @@
 #include "harness/run/timing.h"
 
+#include "engine/base/clock.h"
 #include "engine/base/file.h"
 #include "engine/base/json.h"
 #include "engine/base/mem.h"
 #include "engine/base/memory_info.h"
-#include "harness/run/progress.h"
 
 #include <math.h>
 #include <string.h>
@@ -14,13 +14,13 @@
 
 void lay_timing_start(struct lay_timing *timing)
 {
-    *timing = (struct lay_timing){.started = time(NULL), .clock = lay_progress_clock()};
+    *timing = (struct lay_timing){.started = time(NULL), .clock = lay_clock_now()};
     lay_timing_sample(timing);
 }
 
 void lay_timing_sample(struct lay_timing *timing)
 {
-    const double now = lay_progress_clock();
+    const double now = lay_clock_now();
     if (timing->peak_bytes > 0 && now - timing->looked < LOOK_SECONDS)
         return;
     timing->looked = now;
@@ -84,7 +84,7 @@ static void put_phases(cJSON *session, const struct lay_generate_stats *stats)
 static cJSON *session_object(const struct lay_timing *timing, const struct lay_timing_context *context)
 {
     char host[256] = "";
-    const double wall = lay_progress_clock() - timing->clock;
+    const double wall = lay_clock_now() - timing->clock;
     cJSON *session = cJSON_CreateObject();
     put_date(session, "started", timing->started);
     put_date(session, "finished", time(NULL));

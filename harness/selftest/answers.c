@@ -1,7 +1,7 @@
+#include "engine/base/clock.h"
 #include "engine/base/hash.h"
 #include "engine/base/mem.h"
 #include "harness/bench/subject.h"
-#include "harness/run/progress.h"
 #include "harness/selftest/selftest.h"
 
 #include <omp.h>
@@ -159,7 +159,7 @@ static enum lay_status try_runs(const struct lay_subject *subject, struct lay_se
 enum lay_status lay_selftest_try_answers(size_t which, enum lay_dtype dtype,
                                          struct lay_selftest_answers *answers, struct lay_err *err)
 {
-    const double start = lay_progress_clock();
+    const double start = lay_clock_now();
     struct lay_subject_source source = {
         .llm = lay_shape_find(systems[which].llm), .method = systems[which].method, .seed = 7};
     struct lay_subject subject;
@@ -170,6 +170,6 @@ enum lay_status lay_selftest_try_answers(size_t which, enum lay_dtype dtype,
     LAY_TRY(lay_subject_open(&source, dtype, &subject, err));
     const enum lay_status status = try_runs(&subject, answers, err);
     lay_subject_close(&subject);
-    answers->seconds = lay_progress_clock() - start;
+    answers->seconds = lay_clock_now() - start;
     return status;
 }

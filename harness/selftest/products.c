@@ -1,5 +1,5 @@
+#include "engine/base/clock.h"
 #include "engine/base/mem.h"
-#include "harness/run/progress.h"
 #include "harness/selftest/selftest.h"
 
 #include <string.h>
@@ -92,7 +92,7 @@ enum lay_status lay_selftest_try_products(struct lay_dnn *dnn, const struct lay_
                                           enum lay_dtype dtype, const volatile sig_atomic_t *stop,
                                           struct lay_selftest_products *products, struct lay_err *err)
 {
-    const double start = lay_progress_clock();
+    const double start = lay_clock_now();
     *products = (struct lay_selftest_products){.shape = shape, .dtype = dtype};
     products->n_layers = layers_of(shape, products->layers);
     for (size_t i = 0; i < products->n_layers; i++) {
@@ -100,6 +100,6 @@ enum lay_status lay_selftest_try_products(struct lay_dnn *dnn, const struct lay_
             return lay_fail(err, LAY_ERR_INTERRUPTED, "interrupted");
         LAY_TRY(try_layer(dnn, dtype, &products->layers[i], err));
     }
-    products->seconds = lay_progress_clock() - start;
+    products->seconds = lay_clock_now() - start;
     return LAY_OK;
 }

@@ -1,5 +1,6 @@
 #include "harness/train/display.h"
 
+#include "engine/base/clock.h"
 #include "harness/run/progress.h"
 
 #include <math.h>
@@ -18,7 +19,7 @@ void lay_train_display_start(struct lay_train_display *d, const struct lay_sched
                                     .before = done,
                                     .steps = schedule->steps,
                                     .loss = NAN};
-    d->started = d->printed = lay_progress_clock();
+    d->started = d->printed = lay_clock_now();
 }
 
 static void print(const struct lay_train_display *d, const struct lay_train_row *row, double now)
@@ -34,7 +35,7 @@ static void print(const struct lay_train_display *d, const struct lay_train_row 
 
 void lay_train_display_step(struct lay_train_display *d, const struct lay_train_row *row, int64_t rows)
 {
-    const double now = lay_progress_clock();
+    const double now = lay_clock_now();
     d->rows += rows;
     d->loss = isnan(d->loss) ? row->loss : d->loss + SMOOTHING * (row->loss - d->loss);
     const bool last = row->step >= (double)d->steps;

@@ -1,18 +1,11 @@
 /* Times of our own kernels on shapes of real models: best of many. Threads: OMP_NUM_THREADS. */
+#include "engine/base/clock.h"
 #include "engine/base/dtype.h"
 #include "engine/nn/kernels.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static float *filled(int64_t n)
 {
@@ -30,12 +23,12 @@ static float *filled(int64_t n)
 /* Runs `statement` for a while and leaves its best time in `best`. */
 #define MEASURE(best, statement)                                                                             \
     do {                                                                                                     \
-        const double start_ = now();                                                                         \
+        const double start_ = lay_clock_now();                                                               \
         (best) = 1e9;                                                                                        \
-        while (now() - start_ < 0.2) {                                                                       \
-            const double t_ = now();                                                                         \
+        while (lay_clock_now() - start_ < 0.2) {                                                             \
+            const double t_ = lay_clock_now();                                                               \
             statement;                                                                                       \
-            (best) = now() - t_ < (best) ? now() - t_ : (best);                                              \
+            (best) = lay_clock_now() - t_ < (best) ? lay_clock_now() - t_ : (best);                          \
         }                                                                                                    \
     } while (0)
 

@@ -1,18 +1,11 @@
 /* Rates of linear layers: GFLOP/s and GB/s of packed weights read, best of many.
  *   bench_linear [f32|bf16 [in out]…]      threads: OMP_NUM_THREADS, instruction set: ONEDNN_MAX_CPU_ISA */
+#include "engine/base/clock.h"
 #include "engine/dnn/linear.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static float *filled(int64_t n)
 {
@@ -31,12 +24,12 @@ static float *filled(int64_t n)
 static double best_time(struct lay_linear **layers, int n_layers, const float *x, float *y, int64_t rows)
 {
     double best = 1e9;
-    const double start = now();
-    for (int i = 0; i < 8 * n_layers || now() - start < 0.3; i++) {
-        const double t = now();
+    const double start = lay_clock_now();
+    for (int i = 0; i < 8 * n_layers || lay_clock_now() - start < 0.3; i++) {
+        const double t = lay_clock_now();
         if (lay_linear_forward(layers[i % n_layers], x, y, rows, false, NULL) != LAY_OK)
             exit(1);
-        const double took = now() - t;
+        const double took = lay_clock_now() - t;
         best = took < best ? took : best;
     }
     return best;
@@ -51,10 +44,10 @@ static void run(struct lay_dnn *dnn, enum lay_dtype compute, int64_t in, int64_t
     struct lay_linear *layers[COPIES];
     double pack = 0;
     for (int i = 0; i < COPIES; i++) {
-        const double t = now();
+        const double t = lay_clock_now();
         if (lay_linear_create(dnn, compute, &part, 1, NULL, &layers[i], NULL) != LAY_OK)
             exit(1);
-        pack = now() - t;
+        pack = lay_clock_now() - t;
     }
     printf("%s in %d out %d, packed in %.0f ms\n", lay_dtype_name(compute), (int)in, (int)out, 1e3 * pack);
     for (size_t i = 0; i < sizeof row_counts / sizeof *row_counts; i++) {
