@@ -72,14 +72,7 @@ static int show_progress(void *context, size_t done, size_t total)
 static enum lay_status write_text(const char *dir, const char *name, const struct lay_str *text,
                                   struct lay_err *err)
 {
-    char *path = text->length ? lay_path_join(dir, name) : NULL;
-    if (text->length == 0)
-        return LAY_OK;
-    if (!path)
-        return lay_no_memory(err, "a path");
-    const enum lay_status status = lay_file_write(path, text->data, text->length, err);
-    lay_free(path);
-    return status;
+    return text->length ? lay_file_write_in(dir, name, text, err) : LAY_OK;
 }
 
 /* New weights beside old ones would make a directory that means something else than either. */

@@ -80,14 +80,14 @@ enum lay_status lay_paper_language_put(struct lay_str *out, const struct lay_tas
 static enum lay_status write_language(const char *folder, const struct lay_task_result *task,
                                       const struct lay_cell *cell, struct lay_err *err)
 {
-    struct lay_str path = {0}, content = {0};
-    lay_str_printf(&path, "%s/%s.json", folder, cell->language_name);
-    enum lay_status status = lay_str_check(&path, err);
+    struct lay_str name = {0}, content = {0};
+    lay_str_printf(&name, "%s.json", cell->language_name);
+    enum lay_status status = lay_str_check(&name, err);
     if (status == LAY_OK)
         status = lay_paper_language_put(&content, task, cell, err);
     if (status == LAY_OK)
-        status = lay_file_write(lay_str_text(&path), content.data, content.length, err);
-    lay_str_free(&path);
+        status = lay_file_write_in(folder, lay_str_text(&name), &content, err);
+    lay_str_free(&name);
     lay_str_free(&content);
     return status;
 }
@@ -95,14 +95,10 @@ static enum lay_status write_language(const char *folder, const struct lay_task_
 static enum lay_status write_scores(const char *folder, const struct lay_task_result *task,
                                     struct lay_err *err)
 {
-    struct lay_str path = {0}, content = {0};
-    lay_str_printf(&path, "%s/scores.tsv", folder);
-    enum lay_status status = lay_str_check(&path, err);
+    struct lay_str content = {0};
+    enum lay_status status = lay_paper_scores_put(&content, task, err);
     if (status == LAY_OK)
-        status = lay_paper_scores_put(&content, task, err);
-    if (status == LAY_OK)
-        status = lay_file_write(lay_str_text(&path), lay_str_text(&content), content.length, err);
-    lay_str_free(&path);
+        status = lay_file_write_in(folder, "scores.tsv", &content, err);
     lay_str_free(&content);
     return status;
 }

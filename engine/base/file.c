@@ -200,6 +200,17 @@ enum lay_status lay_file_write(const char *path, const void *bytes, size_t lengt
     return lay_file_writer_commit(writer, err);
 }
 
+enum lay_status lay_file_write_in(const char *dir, const char *name, const struct lay_str *text,
+                                  struct lay_err *err)
+{
+    char *path = lay_path_join(dir, name);
+    enum lay_status status = path ? lay_str_check(text, err) : lay_no_memory(err, "a path");
+    if (status == LAY_OK)
+        status = lay_file_write(path, lay_str_text(text), text->length, err);
+    lay_free(path);
+    return status;
+}
+
 enum lay_status lay_mkdirs(const char *path, struct lay_err *err)
 {
     char *partial = lay_strdup(path);

@@ -24,6 +24,9 @@ enum lay_status lay_file_read(const char *path, size_t max_bytes, struct lay_str
 
 /* Writes `path` atomically: temporary file beside it, fsync, rename, fsync of the directory. */
 enum lay_status lay_file_write(const char *path, const void *bytes, size_t length, struct lay_err *err);
+/* The same for the file `name` of a directory; refuses a text for which there was not enough memory. */
+enum lay_status lay_file_write_in(const char *dir, const char *name, const struct lay_str *text,
+                                  struct lay_err *err);
 
 /* The same for content that is produced piece by piece. open → write… → commit; abort forgets it all.
  * The writer buffers; errors surface at the latest in commit. */

@@ -100,11 +100,7 @@ static enum lay_status write_index(const struct writing *w, struct lay_err *err)
         lay_str_printf(&text, ": \"%s\"", name);
     }
     lay_str_puts(&text, "\n  }\n}\n");
-    enum lay_status status = lay_str_check(&text, err);
-    char *path = lay_path_join(w->job->dir, "model.safetensors.index.json");
-    if (status == LAY_OK)
-        status = path ? lay_file_write(path, text.data, text.length, err) : lay_no_memory(err, "a path");
-    lay_free(path);
+    const enum lay_status status = lay_file_write_in(w->job->dir, "model.safetensors.index.json", &text, err);
     lay_str_free(&text);
     return status;
 }

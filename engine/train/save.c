@@ -326,17 +326,6 @@ static enum lay_status add_whole(const struct lay_train_save *save, struct list 
     return add_whole_bridge(save, list, "", err);
 }
 
-static enum lay_status write_in(const char *dir, const char *name, const struct lay_str *text,
-                                struct lay_err *err)
-{
-    char *path = lay_path_join(dir, name);
-    enum lay_status status = path ? lay_str_check(text, err) : lay_no_memory(err, "a path");
-    if (status == LAY_OK)
-        status = lay_file_write(path, lay_str_text(text), text->length, err);
-    lay_free(path);
-    return status;
-}
-
 static enum lay_status write_langbridge_config(const struct list *list, const char *dir, struct lay_err *err)
 {
     struct lay_str text = {0};
@@ -350,7 +339,7 @@ static enum lay_status write_langbridge_config(const struct list *list, const ch
                    "  \"dim_enc\": %lld,\n  \"dim_lm\": %lld\n}\n",
                    linear >= 0 ? "linear" : "ffn", (long long)list->items[at].spec.shape[1],
                    (long long)list->items[eos].spec.shape[0]);
-    const enum lay_status status = write_in(dir, "config.json", &text, err);
+    const enum lay_status status = lay_file_write_in(dir, "config.json", &text, err);
     lay_str_free(&text);
     return status;
 }
@@ -399,7 +388,7 @@ static enum lay_status copy_file(const char *from, const char *to, const char *n
     enum lay_status status =
         path ? lay_file_read(path, OTHER_FILE_MAX, &content, err) : lay_no_memory(err, "a path");
     if (status == LAY_OK)
-        status = write_in(to, name, &content, err);
+        status = lay_file_write_in(to, name, &content, err);
     lay_str_free(&content);
     lay_free(path);
     return status;

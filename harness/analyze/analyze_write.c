@@ -9,17 +9,6 @@
 #include <string.h>
 #include <unistd.h>
 
-static enum lay_status write_into(const char *dir, const char *name, const struct lay_str *text,
-                                  struct lay_err *err)
-{
-    char *path = lay_path_join(dir, name);
-    enum lay_status status = path ? lay_str_check(text, err) : lay_no_memory(err, "a path");
-    if (status == LAY_OK)
-        status = lay_file_write(path, lay_str_text(text), text->length, err);
-    lay_free(path);
-    return status;
-}
-
 static bool has_prefix(const char *text, const char *prefix)
 {
     return strncmp(text, prefix, strlen(prefix)) == 0;
@@ -99,7 +88,7 @@ static enum lay_status write_json(const struct lay_analyze_options *options,
     if (status == LAY_OK)
         status = lay_analysis_json(analysis, about, &text, err);
     if (status == LAY_OK)
-        status = write_into(dir, "analysis.json", &text, err);
+        status = lay_file_write_in(dir, "analysis.json", &text, err);
     cJSON_Delete(about);
     lay_str_free(&text);
     return status;
@@ -111,7 +100,7 @@ static enum lay_status write_csv(const struct lay_system *system, const struct l
     struct lay_str text = {0};
     enum lay_status status = lay_analysis_csv(analysis, lay_system_name(system), figure, &text, err);
     if (status == LAY_OK)
-        status = write_into(dir, lay_figure_info(figure)->file, &text, err);
+        status = lay_file_write_in(dir, lay_figure_info(figure)->file, &text, err);
     lay_str_free(&text);
     return status;
 }
@@ -134,7 +123,7 @@ enum lay_status lay_analyze_write_page(const struct lay_analysed *systems, size_
     struct lay_str text = {0};
     enum lay_status status = lay_analysis_page(systems, count, &text, err);
     if (status == LAY_OK)
-        status = write_into(dir, "analysis.html", &text, err);
+        status = lay_file_write_in(dir, "analysis.html", &text, err);
     lay_str_free(&text);
     return status;
 }

@@ -237,17 +237,13 @@ static enum lay_status write_file(const struct lay_check *check, const struct la
 {
     struct lay_str text = {0};
     cJSON *root = describe(check, run);
-    char *path = lay_path_join(run->dir, LAY_CHECK_FILE);
-    enum lay_status status = root && path ? LAY_OK : lay_no_memory(err, "the check");
+    enum lay_status status = root ? LAY_OK : lay_no_memory(err, "the check");
     if (status == LAY_OK) {
         lay_json_put(&text, root, 2);
         lay_str_putc(&text, '\n');
-        status = lay_str_check(&text, err);
+        status = lay_file_write_in(run->dir, LAY_CHECK_FILE, &text, err);
     }
-    if (status == LAY_OK)
-        status = lay_file_write(path, text.data, text.length, err);
     lay_str_free(&text);
-    lay_free(path);
     cJSON_Delete(root);
     return status;
 }

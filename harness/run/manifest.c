@@ -208,16 +208,12 @@ enum lay_status lay_manifest_write(const char *dir, const cJSON *manifest, char 
                                    struct lay_err *err)
 {
     struct lay_str text = {0};
-    char *path = lay_path_join(dir, LAY_MANIFEST_FILE);
     lay_json_put(&text, manifest, 2);
     lay_str_putc(&text, '\n');
-    enum lay_status status = path ? lay_str_check(&text, err) : lay_no_memory(err, "the manifest");
-    if (status == LAY_OK) {
+    const enum lay_status status = lay_file_write_in(dir, LAY_MANIFEST_FILE, &text, err);
+    if (status == LAY_OK)
         lay_hash_hex(lay_hash_bytes(text.data, text.length), hash);
-        status = lay_file_write(path, text.data, text.length, err);
-    }
     lay_str_free(&text);
-    lay_free(path);
     return status;
 }
 

@@ -102,12 +102,10 @@ static enum lay_status write_file(const struct lay_report *report, const struct 
                                   const char *dir, struct lay_err *err)
 {
     struct lay_str text = {0};
-    char *path = lay_path_join(dir, format->file);
-    enum lay_status status = path ? format->put(&text, report, err) : lay_no_memory(err, "a path");
+    enum lay_status status = format->put(&text, report, err);
     if (status == LAY_OK)
-        status = lay_file_write(path, lay_str_text(&text), text.length, err);
+        status = lay_file_write_in(dir, format->file, &text, err);
     lay_str_free(&text);
-    lay_free(path);
     return status;
 }
 

@@ -131,12 +131,10 @@ enum lay_status lay_train_log_write(const struct lay_train_log *log, const char 
             put_json(&text, log);
         else if (log->count)
             status = put_curve(&text, log, title, err);
-        char *path = lay_path_join(dir, files[i]);
         if (status == LAY_OK)
-            status = path ? lay_str_check(&text, err) : lay_no_memory(err, "a path");
+            status = lay_str_check(&text, err);
         if (status == LAY_OK && text.length)
-            status = lay_file_write(path, text.data, text.length, err);
-        lay_free(path);
+            status = lay_file_write_in(dir, files[i], &text, err);
         lay_str_free(&text);
         LAY_TRY(status);
     }

@@ -79,6 +79,20 @@ static void a_file_is_replaced_at_commit_and_not_before(void **state)
     assert_int_equal(files(), 1);
 }
 
+static void a_text_is_written_in_a_directory_unless_part_of_it_is_missing(void **state)
+{
+    (void)state;
+    struct lay_str text = {0};
+    lay_str_puts(&text, "whole");
+    assert_int_equal(lay_file_write_in(dir, "file", &text, &err), LAY_OK);
+    assert_content("whole");
+    lay_str_puts(&text, " and more");
+    text.failed = true;
+    assert_int_equal(lay_file_write_in(dir, "file", &text, &err), LAY_ERR_MEMORY);
+    assert_content("whole");
+    lay_str_free(&text);
+}
+
 /* A limit on file sizes stands in for a full disk. */
 static void a_write_that_fails_is_reported_and_leaves_the_old_file(void **state)
 {
@@ -255,6 +269,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(a_file_is_replaced_at_commit_and_not_before),
+        TEST(a_text_is_written_in_a_directory_unless_part_of_it_is_missing),
         TEST(a_write_that_fails_is_reported_and_leaves_the_old_file),
         TEST(a_failure_in_the_last_flush_is_reported),
         TEST(reading_is_limited_and_names_the_file),
