@@ -56,9 +56,8 @@ enum lay_status lay_source_columns(const struct lay_source *source, struct lay_l
 /* Splits at TABs into at most `max` columns; returns how many there are, also when that is more. */
 size_t lay_line_split(struct lay_line line, struct lay_line columns[], size_t max);
 
-/* Parses the line as one JSON object. Free with cJSON_Delete. */
-enum lay_status lay_source_object(const struct lay_source *source, struct lay_line line, cJSON **object,
-                                  struct lay_err *err);
+/* The next line (as lay_source_line) as one JSON object; NULL at the end. Free with cJSON_Delete. */
+enum lay_status lay_source_next_object(struct lay_source *source, cJSON **object, struct lay_err *err);
 /* Parses the whole file as one JSON value. Free with cJSON_Delete. */
 enum lay_status lay_source_whole(struct lay_source *source, cJSON **root, struct lay_err *err);
 /* A string member that must be there and must not be blank. Borrowed from the object. */

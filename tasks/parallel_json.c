@@ -78,17 +78,13 @@ static enum lay_status read_lines(const struct lay_parallel_options *options, st
                                   struct columns *columns, struct lay_parallel *parallel, struct lay_err *err)
 {
     for (;;) {
-        struct lay_line line;
         cJSON *object;
-        bool more;
-        LAY_TRY(lay_source_line(source, &line, &more, err));
-        if (!more)
+        LAY_TRY(lay_source_next_object(source, &object, err));
+        if (!object)
             return LAY_OK;
-        LAY_TRY(lay_source_object(source, line, &object, err));
         const enum lay_status status = read_object(options, source, object, columns, parallel, err);
         cJSON_Delete(object);
-        if (status != LAY_OK)
-            return status;
+        LAY_TRY(status);
     }
 }
 

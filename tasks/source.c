@@ -108,8 +108,8 @@ static bool has_escaped_nul(struct lay_line line)
     return false;
 }
 
-enum lay_status lay_source_object(const struct lay_source *source, struct lay_line line, cJSON **object,
-                                  struct lay_err *err)
+static enum lay_status parse_object(const struct lay_source *source, struct lay_line line, cJSON **object,
+                                    struct lay_err *err)
 {
     struct lay_err inner = {0};
     *object = NULL;
@@ -128,6 +128,15 @@ enum lay_status lay_source_object(const struct lay_source *source, struct lay_li
         return lay_source_fail(source, err, "a JSON object must stand here");
     }
     return LAY_OK;
+}
+
+enum lay_status lay_source_next_object(struct lay_source *source, cJSON **object, struct lay_err *err)
+{
+    struct lay_line line;
+    bool more;
+    *object = NULL;
+    LAY_TRY(lay_source_line(source, &line, &more, err));
+    return more ? parse_object(source, line, object, err) : LAY_OK;
 }
 
 enum lay_status lay_source_whole(struct lay_source *source, cJSON **root, struct lay_err *err)
@@ -177,13 +186,10 @@ enum lay_status lay_source_read_math(struct lay_source *source, const struct lay
                                      struct lay_err *err)
 {
     for (;;) {
-        struct lay_line line;
         cJSON *item;
-        bool more;
-        LAY_TRY(lay_source_line(source, &line, &more, err));
-        if (!more)
+        LAY_TRY(lay_source_next_object(source, &item, err));
+        if (!item)
             return LAY_OK;
-        LAY_TRY(lay_source_object(source, line, &item, err));
         LAY_TRY(add_math(source, keys, item, err));
     }
 }

@@ -482,13 +482,10 @@ static enum lay_status read_lines(struct lay_train_set *set, struct lay_source *
                                   const struct lay_train_data_options *options, struct lay_err *err)
 {
     for (;;) {
-        struct lay_line line;
         cJSON *item;
-        bool more;
-        LAY_TRY(lay_source_line(source, &line, &more, err));
-        if (!more)
+        LAY_TRY(lay_source_next_object(source, &item, err));
+        if (!item)
             return LAY_OK;
-        LAY_TRY(lay_source_object(source, line, &item, err));
         enum lay_status status = LAY_OK;
         if (!options->limit || source->line <= options->limit)
             status = add_line(set, source, item, options, err);

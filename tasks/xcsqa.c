@@ -108,13 +108,10 @@ static enum lay_status add_item(struct lay_source *source, cJSON *item, struct l
 static enum lay_status read_jsonl(struct lay_source *source, struct lay_err *err)
 {
     for (;;) {
-        struct lay_line line;
         cJSON *item;
-        bool more;
-        LAY_TRY(lay_source_line(source, &line, &more, err));
-        if (!more)
+        LAY_TRY(lay_source_next_object(source, &item, err));
+        if (!item)
             return LAY_OK;
-        LAY_TRY(lay_source_object(source, line, &item, err));
         LAY_TRY(add_item(source, item, err));
     }
 }
