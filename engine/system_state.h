@@ -1,4 +1,4 @@
-/* What a system is made of: shared by system.c (opening, describing, answering) and system_load.c. */
+/* What a system is made of: shared by the parts of engine/system.h, system*.c. */
 #ifndef LAY_ENGINE_SYSTEM_STATE_H
 #define LAY_ENGINE_SYSTEM_STATE_H
 
@@ -34,6 +34,8 @@ static inline bool lay_system_is_plain(const struct lay_system *system)
     return system->file.bridge.method == LAY_PLAIN;
 }
 
+/* Sequences in flight at most. */
+int64_t lay_system_batch_size(const struct lay_system *system);
 struct lay_memory_needs lay_system_memory_needs(const struct lay_system *system);
 
 #endif
