@@ -33,7 +33,7 @@ enum lay_prefix_state lay_prefixes_look(struct lay_prefixes *prefixes, size_t re
 /* The request has page i now, computed or adopted. It is held for those still to come. */
 void lay_prefixes_pass(struct lay_prefixes *prefixes, struct lay_kv_pool *pool, size_t request, int64_t i,
                        int32_t page);
-/* The request will compute nothing more for now. */
+/* The request is set back: the pages it was to compute are left to whoever asks next. */
 void lay_prefixes_abandon(struct lay_prefixes *prefixes, size_t request);
 /* Drops all that is held, when pages are short; what is needed again is computed again. */
 void lay_prefixes_flush(struct lay_prefixes *prefixes, struct lay_kv_pool *pool);
