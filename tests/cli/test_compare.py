@@ -3,16 +3,11 @@ import csv
 import io
 import json
 import math
-import os
-import pathlib
 import random
-import subprocess
-import tempfile
 import unittest
 
+from case import Case
 from runs import answers, make_run
-
-LAYEVAL = os.environ["LAYEVAL"]
 
 
 def mcnemar(b, c):
@@ -38,20 +33,9 @@ def bootstrap(pairs, rng, resamples=2000):
     return 100 * values[resamples // 40], 100 * values[-1 - resamples // 40]
 
 
-class Case(unittest.TestCase):
-    def setUp(self):
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.dir = pathlib.Path(folder.name)
-
+class Compare(Case):
     def run_compare(self, *arguments, code=0):
-        result = subprocess.run([LAYEVAL, "compare", *map(str, arguments)], stdin=subprocess.DEVNULL,
-                                capture_output=True, text=True, encoding="utf-8", check=False)
-        self.assertEqual(result.returncode, code, result.stderr)
-        if code:
-            self.assertEqual(result.stdout, "")
-            self.assertEqual(len(result.stderr.splitlines()), 1, result.stderr)
-        return result
+        return self.layeval("compare", *arguments, code=code)
 
     def refuse(self, code, words, *arguments):
         self.assertIn(words, self.run_compare(*arguments, code=code).stderr)
@@ -60,7 +44,7 @@ class Case(unittest.TestCase):
         return list(csv.DictReader(io.StringIO(self.run_compare(*arguments, "--format", "csv").stdout)))
 
 
-class Figures(Case):
+class Figures(Compare):
     def setUp(self):
         super().setUp()
         rng = random.Random(3)
@@ -148,7 +132,7 @@ class Figures(Case):
         self.assertEqual({line.replace("\\|", "").count("|") for line in table}, {11})
 
 
-class Pairs(Case):
+class Pairs(Compare):
     def runs(self, *names, folder=""):
         for name in names:
             make_run(self.dir / folder / name, name, {"mgsm": {"bn": "RW"}})
@@ -187,7 +171,7 @@ class Pairs(Case):
         self.assertIn("1 of 5 samples are answered", result.stderr)
 
 
-class Refusals(Case):
+class Refusals(Compare):
     def test_unequal_samples(self):
         a = make_run(self.dir / "a", "a", {"mgsm": {"bn": "RWR", "de": "RR"}})
         b = make_run(self.dir / "b", "b", {"mgsm": {"bn": "RW", "en": "RR"}, "msvamp": {"bn": "R"}})

@@ -6,13 +6,12 @@ import pathlib
 import re
 import shlex
 import subprocess
-import tempfile
 import unittest
 
 import junit
+from case import FAILED, LAYEVAL, Case
 from runs import answers, make_run
 
-LAYEVAL = os.environ["LAYEVAL"]
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BASELINES = ROOT / "data" / "baselines"
 MGSM = ["bn", "th", "sw", "ja", "zh", "de", "fr", "ru", "es", "en"]
@@ -22,11 +21,9 @@ def right(hits, n):
     return "R" * hits + "W" * (n - hits)
 
 
-class Case(unittest.TestCase):
+class Gate(Case):
     def setUp(self):
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.dir = pathlib.Path(folder.name)
+        super().setUp()
         self.made = 0
 
     def run_of(self, tasks, name="system", **more):
@@ -34,14 +31,10 @@ class Case(unittest.TestCase):
         return make_run(self.dir / f"run{self.made}", name, tasks, **more)
 
     def gate(self, *arguments, code=0, env=None):
-        """The lines that were printed, without the last one, and that one."""
+        """The lines that were printed, without the last one, and that one; of a refusal its message."""
         environment = {key: value for key, value in os.environ.items() if not key.startswith("GITHUB_")}
-        result = subprocess.run([LAYEVAL, "gate", *map(str, arguments)], stdin=subprocess.DEVNULL, capture_output=True,
-                                text=True, encoding="utf-8", check=False, env={**environment, **(env or {})})
-        self.assertEqual(result.returncode, code, result.stdout + result.stderr)
-        if code > 1:
-            self.assertEqual(result.stdout, "")
-            self.assertEqual(len(result.stderr.splitlines()), 1, result.stderr)
+        result = self.layeval("gate", *arguments, code=code, env={**environment, **(env or {})})
+        if code > FAILED:
             return result.stderr
         *lines, total = result.stdout.splitlines()
         return lines, total
@@ -52,7 +45,7 @@ class Case(unittest.TestCase):
         return dict(re.fullmatch(r"FAIL  \S+ (\S+ \S+): (.*)", line).groups() for line in lines if line[:4] == "FAIL")
 
 
-class AgainstRuns(Case):
+class AgainstRuns(Gate):
     def test_equal_runs_pass(self):
         a, b = (self.run_of({"mgsm": {"bn": right(3, 5)}}) for _ in "ab")
         lines, total = self.gate(a, "--against", b, "--all")
@@ -143,7 +136,7 @@ class AgainstRuns(Case):
         self.assertIn("mgsm bn", self.failures(self.dir / "old" / "y", "--against", self.dir / "old", "--pick", "x"))
 
 
-class AgainstFiles(Case):
+class AgainstFiles(Gate):
     def reference(self, kind, tasks, name="system"):
         run = self.run_of(tasks, name=name)
         subprocess.run([LAYEVAL, "score", run, "--out", self.dir / "scored"], check=True, capture_output=True)
@@ -240,7 +233,7 @@ class AgainstFiles(Case):
         self.assertIn("--pick: no figure", self.gate(run, "--against", run, "--pick", "nothing", code=3))
 
 
-class Thresholds(Case):
+class Thresholds(Gate):
     def test_averages_tasks_and_languages(self):
         run = self.run_of({"mgsm": {"bn": right(2, 10), "en": right(8, 10)}})
         self.gate(run, "--min-accuracy", "50,mgsm=50,mgsm:bn=20,mgsm:English=80,mgsm:lrl=20")
@@ -266,7 +259,7 @@ class Thresholds(Case):
             self.assertIn(words, self.gate(*arguments, code=2))
 
 
-class ForCi(Case):
+class ForCi(Gate):
     def failing(self):
         reference = self.run_of({"mgsm": {"bn": right(40, 50), "en": right(9, 50)}, "msvamp": {"bn": "RR"}}, name="a%|b")
         run = self.run_of({"msvamp": {"bn": "RR"}, "mgsm": {"bn": right(10, 50)}}, name="a%|b")

@@ -2,17 +2,14 @@
 import csv
 import io
 import json
-import os
 import pathlib
 import re
-import subprocess
-import tempfile
 import unittest
 import xml.etree.ElementTree as ElementTree
 
+from case import Case
 from runs import make_run
 
-LAYEVAL = os.environ["LAYEVAL"]
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PAPER = list(csv.DictReader((ROOT / "data/baselines/layalign_paper.csv").open(encoding="utf-8", newline="")))
 MGSM = ["bn", "th", "sw", "ja", "zh", "de", "fr", "ru", "es", "en"]
@@ -25,20 +22,9 @@ def wilson(hits, n, z=1.959963984540054):
     return 100 * (middle - spread) / (1 + z * z / n), 100 * (middle + spread) / (1 + z * z / n)
 
 
-class Case(unittest.TestCase):
-    def setUp(self):
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.dir = pathlib.Path(folder.name)
-
+class Report(Case):
     def report(self, *arguments, code=0):
-        result = subprocess.run([LAYEVAL, "report", *map(str, arguments)], stdin=subprocess.DEVNULL,
-                                capture_output=True, text=True, encoding="utf-8", check=False)
-        self.assertEqual(result.returncode, code, result.stderr)
-        if code:
-            self.assertEqual(result.stdout, "")
-            self.assertEqual(len(result.stderr.splitlines()), 1, result.stderr)
-        return result
+        return self.layeval("report", *arguments, code=code)
 
     def rows(self, *arguments):
         return list(csv.DictReader(io.StringIO(self.report(*arguments, "--format", "csv").stdout)))
@@ -51,7 +37,7 @@ class Case(unittest.TestCase):
         return self.dir / name
 
 
-class Figures(Case):
+class Figures(Report):
     """Two systems over all of MGSM: language k has 40 answers, k + 10 of them right for the first, 30 - k for the
     second; one answer of the first is an error, one without a number."""
 
@@ -173,7 +159,7 @@ class Figures(Case):
         self.assertEqual((self.dir / "t.md").read_text(encoding="utf-8"), self.report(*self.runs, "--format", "md").stdout)
 
 
-class Paper(Case):
+class Paper(Report):
     def published(self, table, task, system):
         return {row["language"]: float(row["accuracy"]) for row in PAPER
                 if row["source"].endswith(f"Table {table}") and row["task"] == task and row["system"] == system}
@@ -246,7 +232,7 @@ class Paper(Case):
         self.report(run, "--paper", "two", code=2)
 
 
-class Refusals(Case):
+class Refusals(Report):
     def setUp(self):
         super().setUp()
         self.run_dir = make_run(self.dir / "a", "mine", {"mgsm": {"bn": "RW"}})

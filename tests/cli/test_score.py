@@ -5,15 +5,13 @@ done here, never from the program."""
 import csv
 import json
 import math
-import os
 import pathlib
 import random
 import re
-import subprocess
-import tempfile
 import unittest
 
-LAYEVAL = os.environ["LAYEVAL"]
+from case import Case
+
 GOLDEN = pathlib.Path(__file__).resolve().parents[1] / "golden" / "eval_functions"
 Z = 1.959963984540054
 COLUMNS = ("system,task,language,group,n,error,correct_paper,wrong_paper,correct_strict,wrong_strict,unparsed,"
@@ -30,20 +28,9 @@ def extract_last_num(text):
     return float(numbers[-1]) if numbers else 0.0
 
 
-class Case(unittest.TestCase):
-    def setUp(self):
-        self.folder = tempfile.TemporaryDirectory()
-        self.addCleanup(self.folder.cleanup)
-        self.dir = pathlib.Path(self.folder.name)
-
+class Score(Case):
     def run_score(self, *arguments, code=0):
-        result = subprocess.run([LAYEVAL, "score", *map(str, arguments)], stdin=subprocess.DEVNULL, capture_output=True,
-                                text=True, encoding="utf-8", check=False)
-        self.assertEqual(result.returncode, code, result.stderr)
-        if code:
-            self.assertEqual(result.stdout, "")
-            self.assertEqual(len(result.stderr.splitlines()), 1, result.stderr)
-        return result
+        return self.layeval("score", *arguments, code=code)
 
     def write(self, rows, name="generations.jsonl"):
         path = self.dir / name
@@ -65,7 +52,7 @@ class Case(unittest.TestCase):
         return rows
 
 
-class OfficialLoops(Case):
+class OfficialLoops(Score):
     def math_rows(self, rows):
         return [{"output": r["output"], "target": r["target"], "prompt": r["prompt"], "question": r["source"]}
                 for r in rows]
@@ -114,7 +101,7 @@ class OfficialLoops(Case):
             self.assertEqual(line["paper_correct"], abs(1.0 - extract_last_num(text)) < 1e-3)
 
 
-class Files(Case):
+class Files(Score):
     # 3 right, 1 right for paper only (an unread sign), 1 wrong, 1 unparsed, 1 cut off, 1 truncated input, 1 error
     ROWS = [{"output": "The answer is 5", "target": "5", "ended": "eos"},
             {"output": "#### 1,234", "target": "1234", "ended": "stop"},
@@ -253,7 +240,7 @@ class Files(Case):
         self.assertEqual(text, (self.out / "results.json").read_text(encoding="utf-8"))
 
 
-class OtherHarness(Case):
+class OtherHarness(Score):
     def test_every_filter_holds_the_same_answers(self):
         rows = [{"doc_id": i, "doc": {"question": f"q{i}"}, "target": 10 + i, "resps": [[f"#### {10 + i}"]],
                  "filtered_resps": ["x"], "filter": name} for name in ("strict-match", "flexible-extract")
@@ -281,7 +268,7 @@ class OtherHarness(Case):
         self.assertNotIn("label_words", named.stdout)
 
 
-class Refusals(Case):
+class Refusals(Score):
     def refused(self, text, reason, task="mgsm"):
         path = self.dir / "bad.jsonl"
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
