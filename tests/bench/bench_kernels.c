@@ -2,23 +2,11 @@
 #include "engine/base/clock.h"
 #include "engine/base/dtype.h"
 #include "engine/nn/kernels.h"
+#include "tests/bench/filled.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-static float *filled(int64_t n)
-{
-    float *x = malloc((size_t)n * sizeof *x);
-    if (!x)
-        exit(1);
-    uint32_t state = 1;
-    for (int64_t i = 0; i < n; i++) {
-        state = state * 1664525u + 1013904223u;
-        x[i] = (float)((int32_t)(state >> 8) - (1 << 23)) / (float)(1 << 23);
-    }
-    return x;
-}
 
 /* Runs `statement` for a while and leaves its best time in `best`. */
 #define MEASURE(best, statement)                                                                             \

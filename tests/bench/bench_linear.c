@@ -2,23 +2,11 @@
  *   bench_linear [f32|bf16 [in out]…]      threads: OMP_NUM_THREADS, instruction set: ONEDNN_MAX_CPU_ISA */
 #include "engine/base/clock.h"
 #include "engine/dnn/linear.h"
+#include "tests/bench/filled.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static float *filled(int64_t n)
-{
-    float *x = malloc((size_t)n * sizeof *x);
-    if (!x)
-        exit(1);
-    uint32_t state = 1;
-    for (int64_t i = 0; i < n; i++) {
-        state = state * 1664525u + 1013904223u;
-        x[i] = (float)((int32_t)(state >> 8) - (1 << 23)) / (float)(1 << 23);
-    }
-    return x;
-}
 
 /* The best of several calls over enough copies of the weights that none is still in a cache. */
 static double best_time(struct lay_linear **layers, int n_layers, const float *x, float *y, int64_t rows)

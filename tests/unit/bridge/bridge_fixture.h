@@ -15,21 +15,8 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#define ok(expression)                                                                                       \
-    do {                                                                                                     \
-        struct lay_err err_ = {0}, *err = &err_;                                                             \
-        if ((expression) != LAY_OK)                                                                          \
-            fail_msg("%s", err_.message);                                                                    \
-    } while (0)
-
-/* Numbers in −1 … 1, always the same. */
-static inline void fill(float *x, size_t n, uint32_t seed)
-{
-    for (size_t i = 0; i < n; i++) {
-        seed = seed * 1664525u + 1013904223u;
-        x[i] = (float)(seed >> 8) / (float)(1 << 23) - 1.0f;
-    }
-}
+#include "tests/random.h"
+#include "tests/unit/ok.h"
 
 struct tensor {
     const char *name;
@@ -68,7 +55,7 @@ static inline void checkpoint_open(struct fixture *f, struct tensor *tensors, si
             (struct lay_tensor_spec){.name = tensors[i].name, .dtype = LAY_F32, .rank = tensors[i].rank};
         memcpy(specs[i].shape, tensors[i].shape, sizeof tensors[i].shape);
         tensors[i].data = lay_alloc(count_of(&tensors[i]), sizeof(float));
-        fill(tensors[i].data, count_of(&tensors[i]), (uint32_t)(i + 1) * 7919u);
+        random_fill(tensors[i].data, count_of(&tensors[i]), (uint32_t)(i + 1) * 7919u);
     }
     ok(lay_safetensors_create(f->path, specs, n, &writer, err));
     for (size_t i = 0; i < n; i++)

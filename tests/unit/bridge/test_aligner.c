@@ -77,7 +77,7 @@ static void check_states(size_t n, const int64_t *chosen, const int64_t *layers)
     checkpoint_open(&f, tensors, n, LAY_LAYALIGN);
     ok(lay_bridge_load(f.dnn, &o, f.weights, &encoder, &llm, lay_precision_of(LAY_F32), &bridge, err));
     for (int i = 0; i < STATES; i++) {
-        fill(states[i], ROWS * D, (uint32_t)(100 + i));
+        random_fill(states[i], ROWS * D, (uint32_t)(100 + i));
         hidden[i] = states[i];
     }
     assert_int_equal(lay_bridge_adapter_count(bridge), K);

@@ -28,7 +28,7 @@ static void check(struct tensor *tensors, enum lay_method method, double (*act)(
     double x[ROWS * D], inner[ROWS * INNER], expected[ROWS * H];
     checkpoint_open(&f, tensors, 5, method);
     ok(lay_bridge_load(f.dnn, &o, f.weights, &encoder, &llm, lay_precision_of(LAY_F32), &bridge, err));
-    fill(encoded, ROWS * D, 1);
+    random_fill(encoded, ROWS * D, 1);
     for (int i = 0; i < ROWS * D; i++)
         x[i] = (double)(encoded[i] *= 2.0f);
     float *hidden[] = {NULL, encoded};

@@ -13,23 +13,16 @@
 
 #include <cmocka.h>
 
-static struct lay_dnn *dnn;
+#include "tests/random.h"
+#include "tests/unit/ok.h"
 
-#define ok(expression)                                                                                       \
-    do {                                                                                                     \
-        struct lay_err err_ = {0}, *err = &err_;                                                             \
-        if ((expression) != LAY_OK)                                                                          \
-            fail_msg("%s", err_.message);                                                                    \
-    } while (0)
+static struct lay_dnn *dnn;
 
 static float *numbers(int64_t n, uint32_t seed)
 {
     float *x = malloc((size_t)(n + 1) * sizeof *x);
     assert_non_null(x);
-    for (int64_t i = 0; i < n; i++) {
-        seed = seed * 1664525u + 1013904223u;
-        x[i] = (float)(seed >> 8) / (float)(1 << 23) - 1.0f;
-    }
+    random_fill(x, (size_t)n, seed);
     return x;
 }
 

@@ -18,20 +18,16 @@
 
 #include <cmocka.h>
 
-static uint32_t state = 12345;
+#include "tests/random.h"
 
-static float uniform(void) /* −1 … 1 */
-{
-    state = state * 1664525u + 1013904223u;
-    return (float)((int32_t)(state >> 8) - (1 << 23)) / (float)(1 << 23);
-}
+static uint32_t state = 12345;
 
 static float *random_floats(int64_t n)
 {
     float *x = malloc((size_t)n * sizeof *x);
     assert_non_null(x);
     for (int64_t i = 0; i < n; i++)
-        x[i] = uniform();
+        x[i] = random_signed(&state);
     return x;
 }
 

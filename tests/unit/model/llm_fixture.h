@@ -14,12 +14,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#define ok(expression)                                                                                       \
-    do {                                                                                                     \
-        struct lay_err err_ = {0}, *err = &err_;                                                             \
-        if ((expression) != LAY_OK)                                                                          \
-            fail_msg("%s", err_.message);                                                                    \
-    } while (0)
+#include "tests/unit/ok.h"
 
 struct fixture {
     struct lay_dnn *dnn;

@@ -14,22 +14,18 @@
 
 #include <cmocka.h>
 
-static uint32_t random_state = 2463534242u;
+#include "tests/random.h"
 
-static inline uint32_t random_bits(void)
-{
-    random_state = random_state * 1664525u + 1013904223u;
-    return random_state >> 8;
-}
+static uint32_t random_state = 2463534242u;
 
 static inline float uniform(float low, float high)
 {
-    return low + (high - low) * (float)random_bits() / (float)(1 << 24);
+    return low + (high - low) * (float)random_24(&random_state) / (float)(1 << 24);
 }
 
 static inline int64_t random_int(int64_t low, int64_t high) /* inclusive */
 {
-    return low + (int64_t)(random_bits() % (uint32_t)(high - low + 1));
+    return low + (int64_t)(random_24(&random_state) % (uint32_t)(high - low + 1));
 }
 
 static inline float *random_floats(int64_t n, float range)

@@ -7,12 +7,7 @@
 
 #include <omp.h>
 
-#define ok(expression)                                                                                       \
-    do {                                                                                                     \
-        struct lay_err err_ = {0}, *err = &err_;                                                             \
-        if ((expression) != LAY_OK)                                                                          \
-            fail_msg("%s", err_.message);                                                                    \
-    } while (0)
+#include "tests/unit/ok.h"
 
 /* One combination of models. */
 struct variant {
