@@ -1,5 +1,4 @@
-/* Numbers for tests and benchmarks, the same on every machine: the generator of Numerical Recipes (ranqd1).
- */
+/* Numbers for tests and benchmarks, the same on every machine: ranqd1 of Numerical Recipes. */
 #ifndef LAY_TESTS_RANDOM_H
 #define LAY_TESTS_RANDOM_H
 
