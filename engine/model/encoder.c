@@ -11,7 +11,7 @@ static const struct lay_encoder_family *const families[] = {
     &lay_encoder_xlmr,
 };
 
-static const struct lay_encoder_family *find_family(const char *model_type)
+const struct lay_encoder_family *lay_encoder_family_of(const char *model_type)
 {
     for (size_t i = 0; i < sizeof families / sizeof *families; i++)
         for (const char *const *type = families[i]->model_types; *type; type++)
@@ -30,7 +30,7 @@ enum lay_status lay_encoder_load(struct lay_dnn *dnn, const struct lay_encoder_c
     if (!e)
         return lay_no_memory(err, "an encoder");
     e->config = *config;
-    e->family = find_family(config->model_type);
+    e->family = lay_encoder_family_of(config->model_type);
     e->blocks = lay_alloc((size_t)config->num_hidden_layers, sizeof *e->blocks);
     enum lay_status status;
     if (!e->blocks)
@@ -71,8 +71,7 @@ void lay_encoder_destroy(struct lay_encoder *e)
     for (int64_t i = 0; e->blocks && i < e->config.num_hidden_layers; i++)
         destroy_block(&e->blocks[i]);
     lay_free(e->blocks);
-    float *const vectors[] = {e->embed_type, e->embed_norm, e->embed_norm_bias, e->final_norm,
-                              e->final_norm_bias};
+    float *const vectors[] = {e->embed_norm, e->embed_norm_bias, e->final_norm, e->final_norm_bias};
     for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++)
         lay_free(vectors[i]);
     struct lay_work *const work[] = {&e->x, &e->h, &e->qkv, &e->attn, &e->ffn, &e->act};

@@ -23,7 +23,7 @@ struct lay_encoder {
     const struct lay_encoder_family *family;
     struct lay_embedding embed_tokens;
     struct lay_embedding embed_positions; /* XLM-R: learned */
-    float *embed_type;                    /* XLM-R: token type 0, [hidden_size] */
+    struct lay_embedding embed_types;     /* XLM-R: token types, of which row 0 is used */
     float *embed_norm, *embed_norm_bias;  /* XLM-R */
     float *final_norm, *final_norm_bias;  /* T5, M2M100 */
     struct lay_encoder_block *blocks;
@@ -40,10 +40,12 @@ struct lay_encoder {
     size_t positions_capacity;
 };
 
+struct lay_encoder_training; /* encoder_pass.h */
+
 struct lay_encoder_family {
     const char *const *model_types; /* NULL-terminated */
     enum lay_status (*load)(struct lay_encoder *e, const struct lay_loader *loader, struct lay_err *err);
-    /* x [rows, hidden_size] = embedding output. */
+    /* x [rows, hidden_size] = embedding output. Uses h, which must have been reserved. */
     enum lay_status (*embed)(struct lay_encoder *e, const struct lay_encoder_batch *batch, int64_t rows,
                              float *x, struct lay_err *err);
     /* x = block i of x. */
@@ -51,9 +53,13 @@ struct lay_encoder_family {
                              int64_t rows, float *x, struct lay_err *err);
     /* x = final norm of x, in place; NULL when the family has none. */
     void (*finish)(struct lay_encoder *e, int64_t rows, float *x);
+    const struct lay_encoder_training *training; /* NULL: cannot be trained */
 };
 
 extern const struct lay_encoder_family lay_encoder_t5, lay_encoder_m2m100, lay_encoder_xlmr;
+
+/* NULL: none has this model_type. */
+const struct lay_encoder_family *lay_encoder_family_of(const char *model_type);
 
 /* T5Attention._relative_position_bucket, bidirectional: `distance` = key position − query position. */
 int64_t lay_t5_bucket(int64_t distance, int64_t buckets, int64_t max_distance);
@@ -69,8 +75,15 @@ int64_t lay_encoder_longest(const struct lay_encoder_batch *batch);
  * sequence; positions [n]. Returns the largest position. */
 int32_t lay_position_ids(const int32_t *ids, int64_t n, int32_t pad, int32_t *positions);
 
+/* What M2M100 multiplies its embeddings by. */
+float lay_m2m100_scale(const struct lay_encoder_config *config);
+
 /* M2M100SinusoidalPositionalEmbedding: row [hidden_size] for a position; zeros for the padding position. */
 void lay_m2m100_position(int64_t position, int32_t pad, int64_t hidden_size, float *row);
+
+/* XLM-R's embeddings before their norm. */
+enum lay_status lay_xlmr_sum_embeddings(struct lay_encoder *e, const struct lay_encoder_batch *batch,
+                                        int64_t rows, float *x, struct lay_err *err);
 
 /* e->positions for all sequences of a batch. */
 enum lay_status lay_encoder_positions(struct lay_encoder *e, const struct lay_encoder_batch *batch,

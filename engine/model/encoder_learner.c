@@ -1,118 +1,175 @@
-/* An encoder under training: its parts in memory. The passes are in t5_backward.c. */
-#include "engine/model/encoder_learner_state.h"
+/* An encoder under training: its parts in memory. The passes are in encoder_pass.c. */
+#include "engine/model/encoder_pass.h"
 
 #include "engine/base/mem.h"
 
 #include <stdio.h>
-#include <string.h>
 
-#define OFFICIAL "encoder." /* in a Hugging Face directory */
-
-enum { PARTS = 4 };
-static const struct {
-    const char *module;
-    const char *names[4];
-} parts[2][PARTS] = {
-    {{"layer.0.SelfAttention.", {"q", "k", "v"}},
-     {"layer.0.SelfAttention.", {"o"}},
-     {"layer.1.DenseReluDense.", {"wi"}},
-     {"layer.1.DenseReluDense.", {"wo"}}},
-    {{"layer.0.SelfAttention.", {"q", "k", "v"}},
-     {"layer.0.SelfAttention.", {"o"}},
-     {"layer.1.DenseReluDense.", {"wi_0", "wi_1"}}, /* gated */
-     {"layer.1.DenseReluDense.", {"wo"}}},
-};
+enum { NAME_MAX_BYTES = 128, QKV = 0, ATTN_OUT, FFN_IN, FFN_OUT };
 
 static struct lay_learned *learned_at(struct lay_learned_block *block, int i)
 {
-    struct lay_learned *const all[] = {&block->qkv, &block->attn_out, &block->ffn_in, &block->ffn_out};
+    struct lay_learned *const all[LAY_ENCODER_LINEARS] = {&block->qkv, &block->attn_out, &block->ffn_in,
+                                                          &block->ffn_out};
     return all[i];
+}
+
+static const struct lay_encoder_names *names_of(const struct lay_encoder_config *config)
+{
+    return &lay_encoder_family_of(config->model_type)->training->names;
+}
+
+static const struct lay_encoder_linear_names *linear_names(const struct lay_encoder_config *config, int i)
+{
+    const struct lay_encoder_names *names = names_of(config);
+    return config->gated && i == FFN_IN ? &names->gated_in : &names->linears[i];
 }
 
 enum lay_status lay_encoder_check_trainable(const struct lay_encoder_config *config, struct lay_err *err)
 {
-    for (const char *const *type = lay_encoder_t5.model_types; *type; type++)
-        if (strcmp(*type, config->model_type) == 0)
-            return LAY_OK;
-    return lay_fail(
-        err, LAY_ERR_INPUT,
-        "an encoder of model_type \"%s\" cannot be trained (mt5, t5 and umt5 can); leave it frozen",
-        config->model_type);
+    const struct lay_encoder_family *family = lay_encoder_family_of(config->model_type);
+    if (family && family->training)
+        return LAY_OK;
+    return lay_fail(err, LAY_ERR_INPUT, "an encoder of model_type \"%s\" cannot be trained; leave it frozen",
+                    config->model_type);
 }
 
 /* --- masters, before the model is loaded --- */
 
+static void put_block(const struct lay_encoder_names *names, int64_t i, const char *rest,
+                      char text[NAME_MAX_BYTES])
+{
+    const size_t n = (size_t)snprintf(text, NAME_MAX_BYTES, names->block, (long long)i);
+    snprintf(text + n, NAME_MAX_BYTES - n, "%s", rest);
+}
+
+/* rows −1: as many as there are. */
+static enum lay_status read_table(const struct lay_loader *loader, const char *name, int64_t rows, int64_t d,
+                                  struct lay_learned_table *table, struct lay_err *err)
+{
+    const int64_t shape[] = {rows, d};
+    const struct lay_tensor *tensor;
+    LAY_TRY(lay_weights_get(loader->weights, name, 2, shape, &tensor, err));
+    table->rows = tensor->shape[0];
+    table->value = lay_alloc_aligned(tensor->count, sizeof *table->value);
+    table->gradient = lay_alloc_aligned(tensor->count, sizeof *table->gradient);
+    if (!table->value || !table->gradient)
+        return lay_no_memory(err, "trainable weights");
+    return lay_tensor_to_f32(tensor, table->value, err);
+}
+
 static enum lay_status read_masters(struct lay_encoder_learner *l, const struct lay_encoder_config *c,
                                     const struct lay_loader *loader, struct lay_err *err)
 {
+    const struct lay_encoder_names *names = names_of(c);
     const int64_t d = c->hidden_size, ff = c->intermediate_size, inner = c->num_attention_heads * c->head_dim;
-    const int64_t sizes[PARTS][2] = {{inner, d}, {d, inner}, {ff, d}, {d, ff}}, table[] = {c->vocab_size, d};
-    const struct lay_tensor *tensor;
+    const int64_t sizes[LAY_ENCODER_LINEARS][2] = {
+        [QKV] = {inner, d}, [ATTN_OUT] = {d, inner}, [FFN_IN] = {ff, d}, [FFN_OUT] = {d, ff}};
     for (int64_t b = 0; b < l->n_blocks; b++)
-        for (int i = 0; i < PARTS; i++) {
-            char prefix[64];
-            snprintf(prefix, sizeof prefix, "block.%lld.%s", (long long)b, parts[c->gated][i].module);
-            LAY_TRY(lay_learned_read(learned_at(&l->blocks[b], i), loader, prefix, parts[c->gated][i].names,
-                                     sizes[i][0], sizes[i][1], false, err));
+        for (int i = 0; i < LAY_ENCODER_LINEARS; i++) {
+            const struct lay_encoder_linear_names *linear = linear_names(c, i);
+            char prefix[NAME_MAX_BYTES];
+            put_block(names, b, linear->module, prefix);
+            LAY_TRY(lay_learned_read(learned_at(&l->blocks[b], i), loader, prefix, linear->names, sizes[i][0],
+                                     sizes[i][1], names->biases, err));
         }
-    l->embed = lay_alloc_aligned((size_t)(c->vocab_size * d), sizeof *l->embed);
-    l->embed_gradient = lay_alloc_aligned((size_t)(c->vocab_size * d), sizeof *l->embed_gradient);
-    if (!l->embed || !l->embed_gradient)
-        return lay_no_memory(err, "trainable weights");
-    LAY_TRY(lay_weights_get(loader->weights, "embed_tokens.weight", 2, table, &tensor, err));
-    return lay_tensor_to_f32(tensor, l->embed, err);
+    if (names->positions)
+        LAY_TRY(read_table(loader, names->positions, c->max_positions, d, &l->positions, err));
+    if (names->types)
+        LAY_TRY(read_table(loader, names->types, -1, d, &l->types, err));
+    return read_table(loader, names->words, c->vocab_size, d, &l->words, err);
 }
 
 /* --- the loaded model --- */
 
-static enum lay_status list(struct lay_encoder_learner *l, const char *prefix, const char *name, int rank,
-                            const int64_t *shape, float *value, float **gradient, struct lay_err *err)
+static enum lay_status list(struct lay_encoder_learner *l, const char *name, int rank, const int64_t *shape,
+                            float *value, float **gradient, struct lay_err *err)
 {
     const int64_t count = shape[0] * (rank == 2 ? shape[1] : 1);
     *gradient = lay_alloc_aligned((size_t)count, sizeof **gradient);
     if (!*gradient)
         return lay_no_memory(err, "gradients");
-    return lay_parameter_add(&l->learning->parameters, LAY_MODULE_ENCODER, prefix, name, rank, shape, value,
-                             *gradient, err);
+    return lay_parameter_add(&l->learning->parameters, LAY_MODULE_ENCODER,
+                             names_of(&l->encoder->config)->official, name, rank, shape, value, *gradient,
+                             err);
+}
+
+static enum lay_status list_norm(struct lay_encoder_learner *l, const char *norm, float *weight, float *bias,
+                                 struct lay_norm_gradient *gradient, struct lay_err *err)
+{
+    const int64_t *d = &l->encoder->config.hidden_size;
+    char name[NAME_MAX_BYTES];
+    snprintf(name, sizeof name, "%s.weight", norm);
+    LAY_TRY(list(l, name, 1, d, weight, &gradient->weight, err));
+    snprintf(name, sizeof name, "%s.bias", norm);
+    return bias ? list(l, name, 1, d, bias, &gradient->bias, err) : LAY_OK;
+}
+
+/* The model looks up in the master from now on. */
+static enum lay_status attach_table(struct lay_encoder_learner *l, struct lay_embedding *embedding,
+                                    const char *prefix, const char *name,
+                                    const struct lay_learned_table *table, struct lay_err *err)
+{
+    const int64_t shape[] = {table->rows, l->encoder->config.hidden_size};
+    embedding->data = table->value;
+    embedding->dtype = LAY_F32;
+    return lay_parameter_add(&l->learning->parameters, LAY_MODULE_ENCODER, prefix, name, 2, shape,
+                             table->value, table->gradient, err);
+}
+
+static enum lay_status attach_linears(struct lay_encoder_learner *l, int64_t i, struct lay_err *err)
+{
+    const struct lay_encoder_config *c = &l->encoder->config;
+    const struct lay_encoder_names *names = names_of(c);
+    const struct lay_encoder_block *m = &l->encoder->blocks[i];
+    struct lay_linear *const linears[LAY_ENCODER_LINEARS] = {m->qkv, m->attn_out, m->ffn_in, m->ffn_out};
+    for (int p = 0; p < LAY_ENCODER_LINEARS; p++) {
+        struct lay_learned *learned = learned_at(&l->blocks[i], p);
+        const struct lay_encoder_linear_names *linear = linear_names(c, p);
+        char prefix[NAME_MAX_BYTES];
+        put_block(names, i, linear->module, prefix);
+        LAY_TRY(lay_learned_attach(learned, l->learning, linears[p], err));
+        LAY_TRY(lay_learned_list(learned, l->learning, LAY_MODULE_ENCODER, names->official, prefix,
+                                 linear->names, err));
+    }
+    return LAY_OK;
 }
 
 static enum lay_status attach_block(struct lay_encoder_learner *l, int64_t i, struct lay_err *err)
 {
     const struct lay_encoder_config *c = &l->encoder->config;
+    const struct lay_encoder_names *names = names_of(c);
     struct lay_encoder_block *m = &l->encoder->blocks[i];
     struct lay_learned_block *b = &l->blocks[i];
-    struct lay_linear *const linears[PARTS] = {m->qkv, m->attn_out, m->ffn_in, m->ffn_out};
     const int64_t bias[] = {c->relative_buckets, c->num_attention_heads};
-    char block[64], prefix[96];
-    snprintf(block, sizeof block, OFFICIAL "block.%lld.", (long long)i);
-    LAY_TRY(list(l, block, "layer.0.layer_norm.weight", 1, &c->hidden_size, m->attn_norm,
-                 &b->attn_norm_gradient, err));
-    for (int p = 0; p < PARTS; p++) {
-        snprintf(prefix, sizeof prefix, "block.%lld.%s", (long long)i, parts[c->gated][p].module);
-        LAY_TRY(lay_learned_attach(learned_at(b, p), l->learning, linears[p], err));
-        LAY_TRY(lay_learned_list(learned_at(b, p), l->learning, LAY_MODULE_ENCODER, OFFICIAL, prefix,
-                                 parts[c->gated][p].names, err));
+    char name[NAME_MAX_BYTES];
+    put_block(names, i, names->attn_norm, name);
+    LAY_TRY(list_norm(l, name, m->attn_norm, m->attn_norm_bias, &b->attn_norm, err));
+    LAY_TRY(attach_linears(l, i, err));
+    if (m->relative_bias) {
+        put_block(names, i, names->relative_bias, name);
+        LAY_TRY(list(l, name, 2, bias, m->relative_bias, &b->relative_bias_gradient, err));
     }
-    if (m->relative_bias)
-        LAY_TRY(list(l, block, "layer.0.SelfAttention.relative_attention_bias.weight", 2, bias,
-                     m->relative_bias, &b->relative_bias_gradient, err));
-    return list(l, block, "layer.1.layer_norm.weight", 1, &c->hidden_size, m->ffn_norm, &b->ffn_norm_gradient,
-                err);
+    put_block(names, i, names->ffn_norm, name);
+    return list_norm(l, name, m->ffn_norm, m->ffn_norm_bias, &b->ffn_norm, err);
 }
 
 static enum lay_status attach(struct lay_encoder_learner *l, struct lay_err *err)
 {
     struct lay_encoder *m = l->encoder;
-    const struct lay_encoder_config *c = &m->config;
-    const int64_t table[] = {c->vocab_size, c->hidden_size};
-    m->embed_tokens.data = l->embed;
-    m->embed_tokens.dtype = LAY_F32;
-    LAY_TRY(lay_parameter_add(&l->learning->parameters, LAY_MODULE_ENCODER, "", "shared.weight", 2, table,
-                              l->embed, l->embed_gradient, err));
+    const struct lay_encoder_names *names = names_of(&m->config);
+    LAY_TRY(attach_table(l, &m->embed_tokens, "", names->official_words, &l->words, err));
+    if (names->positions)
+        LAY_TRY(attach_table(l, &m->embed_positions, names->official, names->positions, &l->positions, err));
+    if (names->types)
+        LAY_TRY(attach_table(l, &m->embed_types, names->official, names->types, &l->types, err));
+    if (names->embed_norm)
+        LAY_TRY(list_norm(l, names->embed_norm, m->embed_norm, m->embed_norm_bias, &l->embed_norm, err));
     for (int64_t i = 0; i < l->n_blocks; i++)
         LAY_TRY(attach_block(l, i, err));
-    return list(l, OFFICIAL, "final_layer_norm.weight", 1, &c->hidden_size, m->final_norm,
-                &l->final_norm_gradient, err);
+    if (!names->final_norm)
+        return LAY_OK;
+    return list_norm(l, names->final_norm, m->final_norm, m->final_norm_bias, &l->final_norm, err);
 }
 
 static enum lay_status build(struct lay_encoder_learner *l, const struct lay_encoder_config *config,
@@ -151,15 +208,27 @@ enum lay_status lay_encoder_learner_create(struct lay_learning *learning,
     return LAY_OK;
 }
 
+static void free_norm(struct lay_norm_gradient *gradient)
+{
+    lay_free(gradient->weight);
+    lay_free(gradient->bias);
+}
+
+static void free_table(struct lay_learned_table *table)
+{
+    lay_free(table->value);
+    lay_free(table->gradient);
+}
+
 static void free_block(struct lay_learned_block *b)
 {
-    struct lay_work *const work[] = {&b->x, &b->qkv_rows, &b->attn, &b->lse, &b->mid, &b->ffn};
-    for (int i = 0; i < PARTS; i++)
+    struct lay_work *const work[] = {&b->x, &b->qkv_rows, &b->attn, &b->lse, &b->mid, &b->ffn, &b->end};
+    for (int i = 0; i < LAY_ENCODER_LINEARS; i++)
         lay_learned_free(learned_at(b, i));
     for (size_t i = 0; i < sizeof work / sizeof *work; i++)
         lay_work_free(work[i]);
-    lay_free(b->attn_norm_gradient);
-    lay_free(b->ffn_norm_gradient);
+    free_norm(&b->attn_norm);
+    free_norm(&b->ffn_norm);
     lay_free(b->relative_bias_gradient);
 }
 
@@ -169,45 +238,41 @@ void lay_encoder_learner_destroy(struct lay_encoder_learner *l)
         return;
     for (int64_t i = 0; i < l->n_blocks; i++)
         free_block(&l->blocks[i]);
-    struct lay_work *const work[] = {&l->last,  &l->h,    &l->dx,    &l->dh,     &l->act,
-                                     &l->dattn, &l->dqkv, &l->dbias, &l->scratch};
+    struct lay_work *const work[] = {&l->embedded, &l->last, &l->dx,    &l->dh,     &l->act,
+                                     &l->dattn,    &l->dqkv, &l->dbias, &l->scratch};
     for (size_t i = 0; i < sizeof work / sizeof *work; i++)
         lay_work_free(work[i]);
-    void *const memory[] = {l->blocks,   l->embed, l->embed_gradient, l->final_norm_gradient,
-                            l->dbias_of, l->pairs};
+    void *const memory[] = {l->blocks, l->dbias_of, l->pairs, l->rows_of};
     for (size_t i = 0; i < sizeof memory / sizeof *memory; i++)
         lay_free(memory[i]);
+    free_table(&l->words);
+    free_table(&l->positions);
+    free_table(&l->types);
+    free_norm(&l->embed_norm);
+    free_norm(&l->final_norm);
     lay_pieces_free(&l->pieces);
     lay_encoder_destroy(l->encoder);
     lay_free(l);
 }
 
-static int64_t count_rows(const struct lay_encoder_batch *batch)
-{
-    int64_t rows = 0;
-    for (int64_t s = 0; s < batch->n_seqs; s++)
-        rows += batch->lengths[s];
-    return rows;
-}
-
 enum lay_status lay_encoder_learn(struct lay_encoder_learner *l, const struct lay_encoder_batch *batch,
                                   float *const *hidden, struct lay_err *err)
 {
-    return l->train ? lay_t5_learn(l, batch, count_rows(batch), hidden, err)
+    return l->train ? lay_encoder_pass_forward(l, batch, hidden, err)
                     : lay_encoder_forward(l->encoder, batch, hidden, err);
 }
 
 enum lay_status lay_encoder_backward(struct lay_encoder_learner *l, const struct lay_encoder_batch *batch,
                                      float *const *dhidden, struct lay_err *err)
 {
-    return l->train ? lay_t5_backward(l, batch, count_rows(batch), dhidden, err) : LAY_OK;
+    return l->train ? lay_encoder_pass_backward(l, batch, dhidden, err) : LAY_OK;
 }
 
 enum lay_status lay_encoder_learner_refresh(struct lay_encoder_learner *l, struct lay_err *err)
 {
     for (int64_t i = 0; i < l->n_blocks; i++) {
         l->encoder->blocks[i].bias_span = 0; /* the table by distance is out of date */
-        for (int p = 0; p < PARTS; p++)
+        for (int p = 0; p < LAY_ENCODER_LINEARS; p++)
             LAY_TRY(lay_learned_refresh(learned_at(&l->blocks[i], p), err));
     }
     return LAY_OK;
@@ -215,7 +280,10 @@ enum lay_status lay_encoder_learner_refresh(struct lay_encoder_learner *l, struc
 
 int64_t lay_encoder_kept_floats(const struct lay_encoder_config *c)
 {
-    const int64_t inner = c->num_attention_heads * c->head_dim;
-    return c->num_hidden_layers * (2 * c->hidden_size + 4 * inner + c->num_attention_heads +
-                                   (c->gated ? 2 : 1) * c->intermediate_size);
+    const struct lay_encoder_family *family = lay_encoder_family_of(c->model_type);
+    const bool norm_behind = family && family->training && family->training->norm_behind;
+    const int64_t inner = c->num_attention_heads * c->head_dim, d = c->hidden_size;
+    const int64_t block = 2 * d + 4 * inner + c->num_attention_heads +
+                          (c->gated ? 2 : 1) * c->intermediate_size + (norm_behind ? d : 0);
+    return c->num_hidden_layers * block + (norm_behind ? d : 0);
 }

@@ -1,5 +1,4 @@
-/* An encoder under training, or a frozen one beside learners: the same calls for both. Of the families, T5
- * (mT5, umT5) has a backward pass. */
+/* An encoder under training, or a frozen one beside learners: the same calls for both. */
 #ifndef LAY_MODEL_ENCODER_LEARNER_H
 #define LAY_MODEL_ENCODER_LEARNER_H
 

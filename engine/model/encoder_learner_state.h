@@ -6,15 +6,27 @@
 #include "engine/model/encoder_learner.h"
 #include "engine/nn/gradient.h"
 
+/* Gradients of a norm, [hidden_size]; bias NULL: RMSNorm. The values are the model's own. */
+struct lay_norm_gradient {
+    float *weight, *bias;
+};
+
+/* An embedding table under training, [rows, hidden_size]; the model looks up in `value`. */
+struct lay_learned_table {
+    int64_t rows;
+    float *value, *gradient; /* NULL: the family has no such table */
+};
+
 struct lay_learned_block {
     struct lay_learned qkv, attn_out, ffn_in, ffn_out;
-    float *attn_norm_gradient, *ffn_norm_gradient;
+    struct lay_norm_gradient attn_norm, ffn_norm;
     float *relative_bias_gradient; /* [buckets, heads]; NULL where the block has no table of its own */
     /* Activations, [rows, …] */
     struct lay_work x; /* input, hidden_size */
     struct lay_work qkv_rows, attn, lse;
-    struct lay_work mid; /* between the half blocks, hidden_size */
+    struct lay_work mid; /* behind the first residual connection, hidden_size */
     struct lay_work ffn; /* intermediate_size, twice that when gated */
+    struct lay_work end; /* behind the second, hidden_size; where a norm follows (XLM-R) */
 };
 
 struct lay_encoder_learner {
@@ -23,25 +35,22 @@ struct lay_encoder_learner {
     bool train;
     int64_t n_blocks;
     struct lay_learned_block *blocks;
-    float *embed, *embed_gradient; /* [vocab_size, hidden_size] */
-    float *final_norm_gradient;
+    struct lay_learned_table words, positions, types;
+    struct lay_norm_gradient embed_norm, final_norm;
 
-    /* Work memory. */
+    /* Work memory; the encoder's own h, too. */
+    struct lay_work embedded;         /* XLM-R: input of the embedding's norm, hidden_size */
     struct lay_work last;             /* input of the final norm, hidden_size */
-    struct lay_work h, dx, dh;        /* hidden_size */
+    struct lay_work dx, dh;           /* hidden_size */
     struct lay_work act;              /* intermediate_size */
     struct lay_work dattn, dqkv;      /* heads · head_dim, three times that */
-    struct lay_work dbias;            /* [n_seqs, heads, 2 · span − 1] */
+    struct lay_work dbias;            /* T5: [n_seqs, heads, 2 · span − 1] */
     struct lay_work scratch;          /* attention */
     float **dbias_of;                 /* [n_seqs] */
     struct lay_attention_pair *pairs; /* [n_seqs] */
-    size_t dbias_of_capacity, pairs_capacity;
+    int32_t *rows_of;                 /* [rows] rows of a table whose gradients grow */
+    size_t dbias_of_capacity, pairs_capacity, rows_of_capacity;
     struct lay_pieces pieces;
 };
-
-enum lay_status lay_t5_learn(struct lay_encoder_learner *l, const struct lay_encoder_batch *batch,
-                             int64_t rows, float *const *hidden, struct lay_err *err);
-enum lay_status lay_t5_backward(struct lay_encoder_learner *l, const struct lay_encoder_batch *batch,
-                                int64_t rows, float *const *dhidden, struct lay_err *err);
 
 #endif

@@ -2,7 +2,7 @@
  *
  *   x += W_o softmax(q kᵀ / √d_h) v + b      q, k, v = W_qkv norm(x) + b
  *   x += fc2(act(fc1(norm(x)))) */
-#include "engine/model/encoder_family.h"
+#include "engine/model/encoder_pass.h"
 
 #include "engine/base/mem.h"
 #include "engine/base/profile.h"
@@ -59,13 +59,17 @@ static enum lay_status load(struct lay_encoder *e, const struct lay_loader *load
     return lay_load_vector(loader, "", "layer_norm.bias", c->hidden_size, &e->final_norm_bias, err);
 }
 
+float lay_m2m100_scale(const struct lay_encoder_config *config)
+{
+    return config->scale_embedding ? sqrtf((float)config->hidden_size) : 1.0f;
+}
+
 static enum lay_status embed(struct lay_encoder *e, const struct lay_encoder_batch *batch, int64_t rows,
                              float *x, struct lay_err *err)
 {
     const struct lay_encoder_config *c = &e->config;
-    const float scale = c->scale_embedding ? sqrtf((float)c->hidden_size) : 1.0f;
     int32_t largest;
-    LAY_TRY(lay_embedding_lookup(&e->embed_tokens, batch->ids, rows, scale, x, err));
+    LAY_TRY(lay_embedding_lookup(&e->embed_tokens, batch->ids, rows, lay_m2m100_scale(c), x, err));
     LAY_TRY(lay_encoder_positions(e, batch, rows, &largest, err));
     for (int64_t r = 0; r < rows; r++) {
         float *position = e->h.data;
@@ -110,4 +114,5 @@ static void finish(struct lay_encoder *e, int64_t rows, float *x)
 }
 
 static const char *const model_types[] = {"m2m_100", NULL};
-const struct lay_encoder_family lay_encoder_m2m100 = {model_types, load, embed, block, finish};
+const struct lay_encoder_family lay_encoder_m2m100 = {model_types, load,   embed,
+                                                      block,       finish, &lay_m2m100_training};

@@ -16,7 +16,8 @@ struct lay_parameter {
      * "mapping.end_boundary" [1, 1, H], "model_llm.model.model.layers.3.self_attn.adaption_gate" [1],
      * "lb.alignment.enc_eos" [H]). LLM and encoder: as in their Hugging Face directory
      * ("model.layers.0.self_attn.q_proj.weight", "lm_head.weight";
-     * "encoder.block.0.layer.0.SelfAttention.q.weight", "shared.weight"). */
+     * "encoder.block.0.layer.0.SelfAttention.q.weight", "shared.weight"; "model.encoder.layers.0.fc1.bias";
+     * "roberta.encoder.layer.0.output.dense.weight"), though a directory may have other prefixes. */
     char name[104];
     int rank;
     int64_t shape[4];

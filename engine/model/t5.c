@@ -3,7 +3,7 @@
  *
  *   x += W_o softmax(q kᵀ + b(j − i)) v      q, k, v = W_qkv norm(x)
  *   x += W_o' (act(W_0 h) · W_1 h)           h = norm(x);  ungated: W_o' act(W h) */
-#include "engine/model/encoder_family.h"
+#include "engine/model/encoder_pass.h"
 
 #include "engine/base/mem.h"
 #include "engine/base/profile.h"
@@ -148,4 +148,4 @@ static void finish(struct lay_encoder *e, int64_t rows, float *x)
 }
 
 static const char *const model_types[] = {"t5", "mt5", "umt5", NULL};
-const struct lay_encoder_family lay_encoder_t5 = {model_types, load, embed, block, finish};
+const struct lay_encoder_family lay_encoder_t5 = {model_types, load, embed, block, finish, &lay_t5_training};

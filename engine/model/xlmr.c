@@ -3,9 +3,8 @@
  *   x = norm(word + type 0 + position)
  *   x = norm(x + W_o softmax(q kᵀ / √d_h) v + b)      q, k, v = W_qkv x + b
  *   x = norm(x + W_2 gelu(W_1 x + b_1) + b_2) */
-#include "engine/model/encoder_family.h"
+#include "engine/model/encoder_pass.h"
 
-#include "engine/base/mem.h"
 #include "engine/base/profile.h"
 #include "engine/nn/kernels.h"
 
@@ -34,20 +33,13 @@ static enum lay_status load_block(struct lay_encoder *e, int64_t i, const struct
     return lay_load_vector(loader, output, "LayerNorm.bias", d, &b->ffn_norm_bias, err);
 }
 
-/* Row 0 of the token type table, whatever its number of rows. */
-static enum lay_status load_token_type(struct lay_encoder *e, const struct lay_loader *loader,
-                                       struct lay_err *err)
+/* Whatever the number of its rows. */
+static enum lay_status load_types(struct lay_encoder *e, const struct lay_loader *loader, struct lay_err *err)
 {
     static const char name[] = "embeddings.token_type_embeddings.weight";
     const struct lay_tensor *tensor = lay_weights_find(loader->weights, name);
-    const int64_t d = e->config.hidden_size, rows = tensor && tensor->rank == 2 ? tensor->shape[0] : 1;
-    struct lay_embedding table;
-    const int32_t type = 0;
-    LAY_TRY(lay_load_embedding(loader, name, rows, d, &table, err));
-    e->embed_type = lay_alloc((size_t)d, sizeof *e->embed_type);
-    if (!e->embed_type)
-        return lay_no_memory(err, "an embedding");
-    return lay_embedding_lookup(&table, &type, 1, 1.0f, e->embed_type, err);
+    const int64_t rows = tensor && tensor->rank == 2 ? tensor->shape[0] : 1;
+    return lay_load_embedding(loader, name, rows, e->config.hidden_size, &e->embed_types, err);
 }
 
 static enum lay_status load(struct lay_encoder *e, const struct lay_loader *loader, struct lay_err *err)
@@ -58,7 +50,7 @@ static enum lay_status load(struct lay_encoder *e, const struct lay_loader *load
                                &e->embed_tokens, err));
     LAY_TRY(lay_load_embedding(loader, "embeddings.position_embeddings.weight", c->max_positions, d,
                                &e->embed_positions, err));
-    LAY_TRY(load_token_type(e, loader, err));
+    LAY_TRY(load_types(e, loader, err));
     LAY_TRY(lay_load_vector(loader, "embeddings.", "LayerNorm.weight", d, &e->embed_norm, err));
     LAY_TRY(lay_load_vector(loader, "embeddings.", "LayerNorm.bias", d, &e->embed_norm_bias, err));
     for (int64_t i = 0; i < c->num_hidden_layers; i++)
@@ -66,11 +58,12 @@ static enum lay_status load(struct lay_encoder *e, const struct lay_loader *load
     return LAY_OK;
 }
 
-static enum lay_status embed(struct lay_encoder *e, const struct lay_encoder_batch *batch, int64_t rows,
-                             float *x, struct lay_err *err)
+enum lay_status lay_xlmr_sum_embeddings(struct lay_encoder *e, const struct lay_encoder_batch *batch,
+                                        int64_t rows, float *x, struct lay_err *err)
 {
     const struct lay_encoder_config *c = &e->config;
     const int64_t d = c->hidden_size;
+    const int32_t type = 0;
     int32_t largest;
     LAY_TRY(lay_encoder_positions(e, batch, rows, &largest, err));
     if (largest >= c->max_positions)
@@ -80,11 +73,20 @@ static enum lay_status embed(struct lay_encoder *e, const struct lay_encoder_bat
             "checkpoint has; shorten the text or lower the truncation length",
             largest - c->pad_id, (long long)(c->max_positions - c->pad_id - 1));
     LAY_TRY(lay_embedding_lookup(&e->embed_tokens, batch->ids, rows, 1.0f, x, err));
-    LAY_TRY(lay_embedding_lookup(&e->embed_positions, e->positions, rows, 1.0f, e->h.data, err));
+    LAY_TRY(lay_embedding_lookup(&e->embed_types, &type, 1, 1.0f, e->h.data, err));
     for (int64_t r = 0; r < rows; r++)
-        lay_add(x + r * d, e->embed_type, d);
+        lay_add(x + r * d, e->h.data, d);
+    LAY_TRY(lay_embedding_lookup(&e->embed_positions, e->positions, rows, 1.0f, e->h.data, err));
     lay_add(x, e->h.data, rows * d);
-    lay_layer_norm(x, e->embed_norm, e->embed_norm_bias, x, rows, d, c->norm_eps);
+    return LAY_OK;
+}
+
+static enum lay_status embed(struct lay_encoder *e, const struct lay_encoder_batch *batch, int64_t rows,
+                             float *x, struct lay_err *err)
+{
+    const struct lay_encoder_config *c = &e->config;
+    LAY_TRY(lay_xlmr_sum_embeddings(e, batch, rows, x, err));
+    lay_layer_norm(x, e->embed_norm, e->embed_norm_bias, x, rows, c->hidden_size, c->norm_eps);
     return LAY_OK;
 }
 
@@ -117,4 +119,5 @@ static enum lay_status block(struct lay_encoder *e, int64_t i, const struct lay_
 }
 
 static const char *const model_types[] = {"xlm-roberta", NULL};
-const struct lay_encoder_family lay_encoder_xlmr = {model_types, load, embed, block, NULL};
+const struct lay_encoder_family lay_encoder_xlmr = {model_types, load, embed,
+                                                    block,       NULL, &lay_xlmr_training};

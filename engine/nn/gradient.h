@@ -15,6 +15,13 @@ void lay_rms_norm_backward(const float *x, const float *weight, const float *dy,
 /* dweight [n] += Σ_rows dy · x / rms(x). */
 void lay_rms_norm_weight(const float *x, const float *dy, float *dweight, int64_t rows, int64_t n, float eps);
 
+/* y = layer_norm(x) · weight + bias. dx += ∂y/∂x · dy. */
+void lay_layer_norm_backward(const float *x, const float *weight, const float *dy, float *dx, int64_t rows,
+                             int64_t n, float eps);
+/* dweight [n] += Σ_rows dy · (x − mean(x)) / sqrt(var(x) + eps). The bias's gradient is lay_add_rows(dy). */
+void lay_layer_norm_weight(const float *x, const float *dy, float *dweight, int64_t rows, int64_t n,
+                           float eps);
+
 /* sum [n] += Σ_rows x: gradient of a bias. */
 void lay_add_rows(const float *x, float *sum, int64_t rows, int64_t n);
 /* table[ids[r]] += x[r] for rows in order; ids below 0 are passed over. table [·, n]: gradient of an

@@ -98,14 +98,15 @@ static void count_others(const struct lay_trainable_parts *parts, const struct l
     if (parts->bridge_options.method == LAY_PLAIN)
         return;
     const struct lay_encoder_config *e = parts->encoder_config;
-    const double encoder = encoder_elements(e), table = (double)(e->vocab_size * e->hidden_size);
+    const double encoder = encoder_elements(e),
+                 tables = (double)((e->vocab_size + e->max_positions) * e->hidden_size);
     need->weights += element * (encoder + 2 * bridge_elements(parts));
     if (o->train_bridge)
         need->masters += 8 * bridge_elements(parts);
     if (!o->train_encoder)
         return;
     need->weights += element * encoder;
-    need->masters += 8 * (encoder + table);
+    need->masters += 8 * (encoder + tables);
 }
 
 static void describe(const struct lay_train_plan *plan, const struct need *need, struct lay_str *text)

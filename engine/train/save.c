@@ -176,8 +176,9 @@ static void whole_llm_name(const struct lay_train_save *save, const char *name, 
         snprintf(whole, size, "model_llm.model.model.%s", inner);
 }
 
-/* The same for the encoder; false for tensors that belong to no encoder (decoder, heads). */
-static bool whole_encoder_name(const struct lay_train_save *save, const char *name, char *whole, size_t size)
+/* What a tensor of a Hugging Face directory is called inside the encoder, whatever stands in front; NULL for
+ * tensors that belong to no encoder (decoder, heads). *stack: whether "encoder." stood there. */
+static const char *inner_encoder_name(const char *name, bool *stack)
 {
     static const char *const others[] = {"decoder.", "lm_head.", "final_logits_bias", "pooler."};
     const char *inner = name;
@@ -185,17 +186,53 @@ static bool whole_encoder_name(const struct lay_train_save *save, const char *na
         skip_prefix(&inner, "model.");
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         if (strncmp(inner, others[i], strlen(others[i])) == 0)
-            return false;
-    const bool t5 = skip_prefix(&inner, "encoder.");
-    const bool table = strcmp(inner, "shared.weight") == 0 || strcmp(inner, "embed_tokens.weight") == 0;
+            return NULL;
+    *stack = skip_prefix(&inner, "encoder.");
+    return strcmp(inner, "shared.weight") == 0 ? "embed_tokens.weight" : inner;
+}
+
+/* whole_llm_name for the encoder; false for tensors that belong to no encoder. */
+static bool whole_encoder_name(const struct lay_train_save *save, const char *name, char *whole, size_t size)
+{
+    bool stack = false;
+    const char *inner = inner_encoder_name(name, &stack);
+    if (!inner)
+        return false;
+    const bool table = strcmp(inner, "embed_tokens.weight") == 0;
     if (save->method == LAY_LANGBRIDGE)
-        snprintf(whole, size, table ? "lb.enc.shared.weight" : t5 ? "lb.enc.encoder.%s" : "lb.enc.%s", inner);
-    else if (table)
-        snprintf(whole, size, "encoder_mt.embed_tokens.weight");
+        snprintf(whole, size,
+                 table   ? "lb.enc.shared.weight"
+                 : stack ? "lb.enc.encoder.%s"
+                         : "lb.enc.%s",
+                 inner);
     else /* XLM-R's stack is itself called encoder */
         snprintf(whole, size,
-                 t5 && strncmp(inner, "layer.", 6) == 0 ? "encoder_mt.encoder.%s" : "encoder_mt.%s", inner);
+                 stack && strncmp(inner, "layer.", 6) == 0 ? "encoder_mt.encoder.%s" : "encoder_mt.%s",
+                 inner);
     return true;
+}
+
+static bool same_in_encoder(const char *a, const char *b)
+{
+    bool stack;
+    a = inner_encoder_name(a, &stack);
+    b = inner_encoder_name(b, &stack);
+    return a && b && strcmp(a, b) == 0;
+}
+
+/* What the directory that an encoder came from calls one of its parameters. */
+static const char *directory_name(const struct lay_train_save *save, const char *name)
+{
+    const struct lay_checkpoint *stored = save->encoder;
+    const char *found = NULL;
+    for (size_t i = 0; stored && i < lay_checkpoint_count(stored); i++) {
+        const char *candidate = lay_checkpoint_at(stored, i)->name;
+        if (strcmp(candidate, name) == 0)
+            return name;
+        if (!found && same_in_encoder(candidate, name))
+            found = candidate;
+    }
+    return found ? found : name;
 }
 
 /* --- modules --- */
@@ -208,11 +245,19 @@ static bool is_trained(const struct lay_trainable *trainable, enum lay_module mo
     return false;
 }
 
-/* Whether a stored tensor would be the old value of a trained one: T5's table has several names. */
-static bool is_stale(const struct list *list, const char *name)
+/* Whether a stored tensor would be the old value of a trained one; `name` is what it would be called in the
+ * list. */
+static bool is_stale(const struct lay_train_save *save, const struct list *list, enum lay_module module,
+                     const struct lay_tensor *stored, const char *name)
 {
     if (list_find(list, name) >= 0)
         return true;
+    for (size_t i = 0; module == LAY_MODULE_ENCODER && i < lay_trainable_count(save->trainable); i++) {
+        const struct lay_parameter *parameter = lay_trainable_parameter(save->trainable, i);
+        if (parameter->module == module && same_in_encoder(parameter->name, stored->name))
+            return true;
+    }
+    /* the decoder's name for the same table */
     const char *last = strrchr(name, '.');
     const bool table = last && last - name >= 12 && strcmp(last - 12, "embed_tokens.weight") == 0;
     return table && (list_find(list, "shared.weight") >= 0 || list_find(list, "model.shared.weight") >= 0);
@@ -234,6 +279,8 @@ static enum lay_status add_module(const struct lay_train_save *save, struct list
             whole_llm_name(save, parameter->name, name, sizeof name);
         else if (whole && module == LAY_MODULE_ENCODER)
             whole_encoder_name(save, parameter->name, name, sizeof name);
+        else if (module == LAY_MODULE_ENCODER)
+            snprintf(name, sizeof name, "%s", directory_name(save, parameter->name));
         LAY_TRY(add_parameter(list, parameter, name, save->dtype, err));
     }
     for (size_t i = 0; stored && i < lay_checkpoint_count(stored); i++) {
@@ -243,7 +290,7 @@ static enum lay_status add_module(const struct lay_train_save *save, struct list
             whole_llm_name(save, tensor->name, name, sizeof name);
         else if (whole && !whole_encoder_name(save, tensor->name, name, sizeof name))
             continue;
-        if (!is_stale(list, name) && lay_dtype_is_floating(tensor->dtype))
+        if (!is_stale(save, list, module, tensor, name) && lay_dtype_is_floating(tensor->dtype))
             LAY_TRY(add_stored(list, tensor, name, err));
     }
     return LAY_OK;

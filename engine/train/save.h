@@ -3,7 +3,9 @@
  *   DIR/bridge/model.safetensors     the bridge, under its official names
  *   DIR/bridge/pytorch_model.bin     instead, as torch.save writes it: LayAlign and LangBridge the whole
  * module (encoder, LLM, bridge), MindMerger {"model_state_dict": mapping} DIR/bridge/config.json LangBridge
- *   DIR/llm/, DIR/encoder/           trained ones: a Hugging Face directory with configuration and tokenizer
+ *   DIR/llm/, DIR/encoder/           trained ones: a Hugging Face directory with configuration and tokenizer,
+ *                                    its tensors called as in the one they came from; what is no part of the
+ *                                    encoder (a decoder, heads) stays as it was
  *
  * Every file is complete before it has its name. */
 #ifndef LAY_TRAIN_SAVE_H

@@ -44,9 +44,8 @@ struct lay_trainable_options {
 
 struct lay_trainable;
 
-/* Refuses by name what has no backward pass: trainable encoders other than the T5 family. LAY_ERR_INPUT when
- * a checkpoint lacks a tensor or has it in another shape; LAY_ERR_MEMORY when `memory` cannot hold the plan.
- */
+/* Refuses by name trainable encoders of a family without a backward pass. LAY_ERR_INPUT when a checkpoint
+ * lacks a tensor or has it in another shape; LAY_ERR_MEMORY when `memory` cannot hold the plan. */
 enum lay_status lay_trainable_create(const struct lay_trainable_parts *parts,
                                      const struct lay_trainable_options *options,
                                      struct lay_trainable **trainable, struct lay_err *err);

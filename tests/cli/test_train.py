@@ -249,6 +249,62 @@ class Training(unittest.TestCase):
         after = read_safetensors(out / "last" / "llm" / "model.safetensors")
         self.assertEqual({n: e["shape"] for n, (e, _) in before.items()}, {n: e["shape"] for n, (e, _) in after.items()})
 
+    def encoder_system(self, shape, method, strip=""):
+        """A directory with system.json: a random encoder of another family, whose table is long enough for the demo's
+        tokenizer, between the demo's LLM and a new bridge. `strip`: a prefix its tensors go without."""
+        folder = self.directory / shape
+        self.succeed("make-model", "--shape", shape, "--dtype", "f32", "--out", folder / "encoder", "--quiet")
+        shutil.copy(DEMO / "encoder" / "spiece.model", folder / "encoder" / "sentencepiece.bpe.model")
+        tensors, changed = read_safetensors(folder / "encoder" / "model.safetensors"), {}
+        for name, (entry, raw) in tensors.items():
+            if entry["shape"][0] == 512:
+                entry, raw = {**entry, "shape": [6 * 512, *entry["shape"][1:]]}, raw * 6
+            changed[name.removeprefix(strip)] = (entry, raw)
+        for name in ("model.decoder.layers.0.fc1.weight", "pooler.dense.weight", "lm_head.bias"):
+            changed[name] = ({"dtype": "F32", "shape": [2, 2]}, struct.pack("<4f", 1, 2, 3, 4))
+        write_safetensors(folder / "encoder" / "model.safetensors", changed)
+        config = json.loads((folder / "encoder" / "config.json").read_text())
+        (folder / "encoder" / "config.json").write_text(json.dumps({**config, "vocab_size": 6 * 512}))
+        self.write_system(folder / "system.json", method, folder / "encoder")
+        return folder, changed
+
+    def write_system(self, path, method, encoder, bridge=None):
+        system = {"name": "other", "method": method, "llm": {"path": str(DEMO / "llm")}, "encoder": {"path": str(encoder)},
+                  "prompt_set": "mindmerger", "max_new_tokens": 4, "bridge": {"path": str(bridge or "none.safetensors")}}
+        path.write_text(json.dumps(system))
+
+    def train_encoder(self, system, out, *options):
+        self.succeed("train", "--system", system, "--stage", "task", "--data", TOY, "--out", out, "--quiet", "--train",
+                     "bridge,encoder", "--batch-size", 11, "--lr", "3e-3", "--schedule", "constant", "--warm-up", 0,
+                     *options)
+        return [float(row["loss"]) for row in read_log(out)]
+
+    def test_encoders_of_other_families_learn(self):
+        for shape, method, strip in (("tiny-nllb", "layalign", ""), ("tiny-xlmr", "mindmerger", "roberta.")):
+            with self.subTest(shape):
+                folder, before = self.encoder_system(shape, method, strip)
+                losses = self.train_encoder(folder / "system.json", folder / "six", "--steps", 6, "--threads", 1)
+                self.assertLess(losses[5], losses[0])
+                self.train_encoder(folder / "system.json", folder / "five", "--steps", 5, "--threads", 1)
+                self.train_encoder(folder / "system.json", folder / "two", "--steps", 5, "--threads", 2, "--pass-rows", 50)
+                self.assertEqual(content(folder / "five"), content(folder / "two"))
+
+                last = folder / "five" / "last"
+                self.assertEqual(set(os.listdir(last / "encoder")), set(os.listdir(folder / "encoder")))
+                after = read_safetensors(last / "encoder" / "model.safetensors")
+                self.assertEqual({n: e["shape"] for n, (e, _) in before.items()},
+                                 {n: e["shape"] for n, (e, _) in after.items()})
+                others = {"model.decoder.layers.0.fc1.weight", "pooler.dense.weight", "lm_head.bias"}
+                self.assertEqual({n for n in before if before[n][1] == after[n][1]}, others)
+
+                # the saved encoder and bridge go on where they were
+                self.write_system(folder / "trained.json", method, last / "encoder", last / "bridge" / "model.safetensors")
+                again = self.train_encoder(folder / "trained.json", folder / "again", "--steps", 1, "--threads", 1,
+                                           "--init", last / "bridge" / "model.safetensors")
+                self.assertLess(abs(again[0] - losses[5]), 2e-6 * losses[5])
+                self.succeed("run", "--system", folder / "trained.json", "--task", "mgsm", "--lang", "de", "--limit", 2,
+                             "--data", ROOT / "data" / "samples", "--out", folder / "run", "--quiet")
+
     def test_a_loss_that_is_no_number_stops(self):
         bridge = read_safetensors(DEMO / "bridges" / "mindmerger" / "model.safetensors")
         entry, raw = bridge["mlp.linear2.weight"]

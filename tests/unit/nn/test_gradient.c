@@ -53,10 +53,11 @@ static void assert_same(const float *a, const float *b, int64_t n)
     assert_memory_equal(a, b, (size_t)n * sizeof *a);
 }
 
-/* --- RMSNorm --- */
+/* --- RMSNorm, LayerNorm --- */
 
 struct norm {
     int64_t rows, n;
+    bool centred;        /* LayerNorm */
     const float *weight; /* NULL: the variable is the weight, `x` is fixed */
     const float *x;
 };
@@ -66,43 +67,80 @@ static double norm_value(const struct function *f, const double *variable)
     const struct norm *c = f->context;
     double total = 0;
     for (int64_t r = 0; r < c->rows; r++) {
-        double squares = 0;
+        double x[64], mean = 0, squares = 0;
         for (int64_t i = 0; i < c->n; i++) {
-            const double x = c->weight ? variable[r * c->n + i] : (double)c->x[r * c->n + i];
-            squares += x * x;
+            x[i] = c->weight ? variable[r * c->n + i] : (double)c->x[r * c->n + i];
+            mean += x[i] / (double)c->n;
         }
         for (int64_t i = 0; i < c->n; i++) {
-            const double x = c->weight ? variable[r * c->n + i] : (double)c->x[r * c->n + i];
+            x[i] -= c->centred ? mean : 0;
+            squares += x[i] * x[i];
+        }
+        for (int64_t i = 0; i < c->n; i++) {
             const double w = c->weight ? (double)c->weight[i] : variable[i];
-            total += (double)f->weight[r * c->n + i] * x / sqrt(squares / (double)c->n + 1e-5) * w;
+            total += (double)f->weight[r * c->n + i] * x[i] / sqrt(squares / (double)c->n + 1e-5) * w;
         }
     }
     return total;
 }
 
-static void rms_norm(void **state)
+static void check_norm(int64_t rows, int64_t n, bool centred)
 {
-    static const int64_t sizes[][2] = {{1, 1}, {3, 5}, {2, 16}, {5, 33}, {70, 19}};
+    void (*const backward)(const float *, const float *, const float *, float *, int64_t, int64_t, float) =
+        centred ? lay_layer_norm_backward : lay_rms_norm_backward;
+    void (*const grow)(const float *, const float *, float *, int64_t, int64_t, float) =
+        centred ? lay_layer_norm_weight : lay_rms_norm_weight;
+    float *x = random_floats(rows * n, 2), *w = random_floats(n, 1), *dy = random_floats(rows * n, 1);
+    float *dx = calloc((size_t)(rows * n), sizeof *dx), *dw = calloc((size_t)n, sizeof *dw),
+          *parts = calloc((size_t)n, sizeof *parts);
+    assert_true(dx && dw && parts);
+    for (int64_t i = 0; i < rows * n; i++)
+        x[i] += centred ? 0.75f : 0; /* a mean that is not 0 */
+    backward(x, w, dy, dx, rows, n, 1e-5f);
+    grow(x, dy, dw, rows, n, 1e-5f);
+    struct norm c = {rows, n, centred, w, x};
+    const struct function f = {norm_value, &c, dy};
+    check(&f, x, dx, rows * n, centred ? "layer norm, input" : "norm, input");
+    c.weight = NULL;
+    check(&f, w, dw, n, centred ? "layer norm, weight" : "norm, weight");
+    const int64_t half = rows / 2;
+    grow(x, dy, parts, half, n, 1e-5f);
+    grow(x + half * n, dy + half * n, parts, rows - half, n, 1e-5f);
+    assert_same(dw, parts, n);
+    backward(x, w, dy, parts, 1, n, 1e-5f); /* it adds */
+    for (int64_t i = 0; i < n; i++)
+        assert_true(fabsf(parts[i] - (dw[i] + dx[i])) <= 1e-5f * (1 + fabsf(dw[i]) + fabsf(dx[i])));
+    free(x), free(w), free(dy), free(dx), free(dw), free(parts);
+}
+
+static void norms(void **state)
+{
+    static const int64_t sizes[][2] = {{1, 1}, {3, 5}, {2, 16}, {5, 33}, {1, 62}, {70, 19}};
     (void)state;
-    for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
-        const int64_t rows = sizes[s][0], n = sizes[s][1];
-        float *x = random_floats(rows * n, 2), *w = random_floats(n, 1), *dy = random_floats(rows * n, 1);
-        float *dx = calloc((size_t)(rows * n), sizeof *dx), *dw = calloc((size_t)n, sizeof *dw),
-              *parts = calloc((size_t)n, sizeof *parts);
-        assert_true(dx && dw && parts);
-        lay_rms_norm_backward(x, w, dy, dx, rows, n, 1e-5f);
-        lay_rms_norm_weight(x, dy, dw, rows, n, 1e-5f);
-        struct norm c = {rows, n, w, x};
-        const struct function f = {norm_value, &c, dy};
-        check(&f, x, dx, rows * n, "norm, input");
-        c.weight = NULL;
-        check(&f, w, dw, n, "norm, weight");
-        const int64_t half = rows / 2;
-        lay_rms_norm_weight(x, dy, parts, half, n, 1e-5f);
-        lay_rms_norm_weight(x + half * n, dy + half * n, parts, rows - half, n, 1e-5f);
-        assert_same(dw, parts, n);
-        free(x), free(w), free(dy), free(dx), free(dw), free(parts);
+    for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++)
+        for (int centred = 0; centred < 2; centred++)
+            check_norm(sizes[s][0], sizes[s][1], centred);
+}
+
+/* Wide enough for several threads. */
+static void norms_do_not_depend_on_threads(void **state)
+{
+    enum { ROWS = 130, N = 131 };
+    (void)state;
+    const int threads = omp_get_max_threads();
+    float *x = random_floats(ROWS * N, 2), *w = random_floats(N, 1), *dy = random_floats(ROWS * N, 1), *dx[2],
+          *dw[2];
+    for (int many = 0; many < 2; many++) {
+        dx[many] = random_floats(ROWS * N, 0);
+        dw[many] = random_floats(N, 0);
+        omp_set_num_threads(many ? 3 : 1);
+        lay_layer_norm_backward(x, w, dy, dx[many], ROWS, N, 1e-5f);
+        lay_layer_norm_weight(x, dy, dw[many], ROWS, N, 1e-5f);
     }
+    omp_set_num_threads(threads);
+    assert_same(dx[0], dx[1], ROWS * N);
+    assert_same(dw[0], dw[1], N);
+    free(x), free(w), free(dy), free(dx[0]), free(dx[1]), free(dw[0]), free(dw[1]);
 }
 
 static void sums_of_rows_are_added_in_order(void **state)
@@ -496,10 +534,15 @@ static void attention(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(rms_norm),      cmocka_unit_test(sums_of_rows_are_added_in_order),
-        cmocka_unit_test(rope),          cmocka_unit_test(activations),
-        cmocka_unit_test(cross_entropy), cmocka_unit_test(a_logit_that_is_not_a_number_makes_the_loss_one),
-        cmocka_unit_test(fusion),        cmocka_unit_test(attention),
+        cmocka_unit_test(norms),
+        cmocka_unit_test(norms_do_not_depend_on_threads),
+        cmocka_unit_test(sums_of_rows_are_added_in_order),
+        cmocka_unit_test(rope),
+        cmocka_unit_test(activations),
+        cmocka_unit_test(cross_entropy),
+        cmocka_unit_test(a_logit_that_is_not_a_number_makes_the_loss_one),
+        cmocka_unit_test(fusion),
+        cmocka_unit_test(attention),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -23,6 +23,8 @@ struct reference {
     const struct lay_encoder_config *encoder; /* NULL: plain */
     enum lay_method method;
     bool mlp, no_soft_prompt;
+    int64_t padded;                                /* official padding: rows of every source; 0: no pads */
+    int64_t position;                              /* of a sample's first row, behind its pads on the left */
     int64_t language_layers[4], n_language_layers; /* LayAlign */
     const float *changed;                          /* this element counts as its value + delta */
     double delta;
@@ -91,6 +93,24 @@ static double *rms_norm(const struct reference *r, const double *x, int64_t rows
             sum += x[t * n + i] * x[t * n + i];
         for (int64_t i = 0; i < n; i++)
             y[t * n + i] = x[t * n + i] / sqrt(sum / (double)n + eps) * at(r, w, i);
+    }
+    return y;
+}
+
+/* The norm `name`, with its bias. */
+static double *layer_norm(const struct reference *r, const double *x, int64_t rows, int64_t n, double eps,
+                          const char *name)
+{
+    const float *weight = find(r, "%s.weight", name), *bias = find(r, "%s.bias", name);
+    double *y = zeros(rows * n);
+    for (int64_t t = 0; t < rows; t++) {
+        double mean = 0, variance = 0;
+        for (int64_t i = 0; i < n; i++)
+            mean += x[t * n + i] / (double)n;
+        for (int64_t i = 0; i < n; i++)
+            variance += (x[t * n + i] - mean) * (x[t * n + i] - mean) / (double)n;
+        for (int64_t i = 0; i < n; i++)
+            y[t * n + i] = (x[t * n + i] - mean) / sqrt(variance + eps) * at(r, weight, i) + at(r, bias, i);
     }
     return y;
 }
@@ -178,9 +198,10 @@ static double *attention(const struct reference *r, const struct attention_of *a
     return out;
 }
 
-/* --- encoder --- */
+/* --- encoders: ids [n], of which the first `valid` are no pads --- */
 
-static void encode(const struct reference *r, const int32_t *ids, int64_t n, double **hidden)
+static void encode_t5(const struct reference *r, const int32_t *ids, int64_t n, int64_t valid,
+                      double **hidden)
 {
     const struct lay_encoder_config *c = r->encoder;
     const int64_t d = c->hidden_size, inner = c->num_attention_heads * c->head_dim, ff = c->intermediate_size;
@@ -196,7 +217,7 @@ static void encode(const struct reference *r, const int32_t *ids, int64_t n, dou
             .kv_heads = c->num_attention_heads,
             .head_dim = c->head_dim,
             .rows = n,
-            .keys = n,
+            .keys = valid,
             .scale = 1,
             .bias = find(r, "encoder.block.%d.layer.0.SelfAttention.relative_attention_bias.weight",
                          c->relative_bias_per_layer ? (int)i : 0)};
@@ -224,6 +245,152 @@ static void encode(const struct reference *r, const int32_t *ids, int64_t n, dou
     }
     hidden[c->num_hidden_layers] =
         rms_norm(r, x, n, d, find(r, "encoder.final_layer_norm.weight"), (double)c->norm_eps);
+}
+
+/* y = x Wᵀ + b of the linear layer `name`. */
+static double *named_linear(const struct reference *r, const double *x, int64_t rows, int64_t in,
+                            const char *name, int64_t out)
+{
+    return linear(r, x, rows, in, find(r, "%s.weight", name), find(r, "%s.bias", name), out);
+}
+
+/* What stands behind the name of a block. */
+struct block_names {
+    const char *q, *k, *v, *o, *in, *out;
+};
+
+static const char *join(char name[128], const char *block, const char *part)
+{
+    snprintf(name, 128, "%s%s", block, part);
+    return name;
+}
+
+static double *biased_attention(const struct reference *r, const char *block, const struct block_names *b,
+                                const double *h, int64_t n, int64_t valid)
+{
+    const struct lay_encoder_config *c = r->encoder;
+    const int64_t d = c->hidden_size, heads = c->num_attention_heads, head_dim = d / heads;
+    const struct attention_of a = {.heads = heads,
+                                   .kv_heads = heads,
+                                   .head_dim = head_dim,
+                                   .rows = n,
+                                   .keys = valid,
+                                   .scale = 1 / sqrt((double)head_dim)};
+    char name[128];
+    const double *q = named_linear(r, h, n, d, join(name, block, b->q), d);
+    const double *k = named_linear(r, h, n, d, join(name, block, b->k), d);
+    const double *v = named_linear(r, h, n, d, join(name, block, b->v), d);
+    return named_linear(r, attention(r, &a, q, k, v), n, d, join(name, block, b->o), d);
+}
+
+static double *biased_feed(const struct reference *r, const char *block, const struct block_names *b,
+                           const double *h, int64_t n)
+{
+    const int64_t d = r->encoder->hidden_size, ff = r->encoder->intermediate_size;
+    char name[128];
+    double *u = named_linear(r, h, n, d, join(name, block, b->in), ff);
+    activate(r->encoder->activation, u, n * ff);
+    return named_linear(r, u, n, ff, join(name, block, b->out), d);
+}
+
+/* An nn.Embedding with padding_idx: the row of the pad is a constant. */
+static double *padded_lookup(const struct reference *r, const char *table, const int32_t *ids, int64_t n,
+                             double scale)
+{
+    const int64_t d = r->encoder->hidden_size;
+    const float *values = find(r, "%s", table);
+    double *x = zeros(n * d);
+    for (int64_t t = 0; t < n; t++)
+        for (int64_t i = 0; i < d; i++) {
+            const int64_t e = ids[t] * d + i;
+            x[t * d + i] = scale * (ids[t] == r->encoder->pad_id ? (double)values[e] : at(r, values, e));
+        }
+    return x;
+}
+
+/* Tokens count up from pad + 1, pads stay at pad. */
+static void count_positions(const struct reference *r, const int32_t *ids, int64_t n, int32_t *positions)
+{
+    int32_t count = r->encoder->pad_id;
+    for (int64_t t = 0; t < n; t++)
+        positions[t] = ids[t] == r->encoder->pad_id ? ids[t] : ++count;
+}
+
+static void encode_m2m100(const struct reference *r, const int32_t *ids, int64_t n, int64_t valid,
+                          double **hidden)
+{
+    static const struct block_names names = {
+        "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.out_proj", "fc1", "fc2"};
+    const struct lay_encoder_config *c = r->encoder;
+    const int64_t d = c->hidden_size, half = d / 2;
+    const double eps = (double)c->norm_eps;
+    int32_t positions[16];
+    count_positions(r, ids, n, positions);
+    double *x = padded_lookup(r, "model.shared.weight", ids, n, c->scale_embedding ? sqrt((double)d) : 1);
+    for (int64_t t = 0; t < n; t++)
+        for (int64_t i = 0; i < half && positions[t] != c->pad_id; i++) {
+            const double angle = (double)positions[t] * exp(-(double)i * log(10000.0) / (double)(half - 1));
+            x[t * d + i] += sin(angle);
+            x[t * d + half + i] += cos(angle);
+        }
+    for (int64_t i = 0; i < c->num_hidden_layers; i++) {
+        char block[64], name[128];
+        snprintf(block, sizeof block, "model.encoder.layers.%lld.", (long long)i);
+        hidden[i] = zeros(n * d);
+        add(hidden[i], x, n * d, 1);
+        const double *h = layer_norm(r, x, n, d, eps, join(name, block, "self_attn_layer_norm"));
+        add(x, biased_attention(r, block, &names, h, n, valid), n * d, 1);
+        h = layer_norm(r, x, n, d, eps, join(name, block, "final_layer_norm"));
+        add(x, biased_feed(r, block, &names, h, n), n * d, 1);
+    }
+    hidden[c->num_hidden_layers] = layer_norm(r, x, n, d, eps, "model.encoder.layer_norm");
+}
+
+static void encode_xlmr(const struct reference *r, const int32_t *ids, int64_t n, int64_t valid,
+                        double **hidden)
+{
+    static const struct block_names names = {"attention.self.query", "attention.self.key",
+                                             "attention.self.value", "attention.output.dense",
+                                             "intermediate.dense",   "output.dense"};
+    const struct lay_encoder_config *c = r->encoder;
+    const int64_t d = c->hidden_size;
+    const double eps = (double)c->norm_eps;
+    int32_t positions[16];
+    count_positions(r, ids, n, positions);
+    double *x = padded_lookup(r, "roberta.embeddings.word_embeddings.weight", ids, n, 1);
+    add(x, padded_lookup(r, "roberta.embeddings.position_embeddings.weight", positions, n, 1), n * d, 1);
+    const float *type = find(r, "roberta.embeddings.token_type_embeddings.weight");
+    for (int64_t i = 0; i < n * d; i++)
+        x[i] += at(r, type, i % d);
+    x = layer_norm(r, x, n, d, eps, "roberta.embeddings.LayerNorm");
+    for (int64_t i = 0; i < c->num_hidden_layers; i++) {
+        char block[64], name[128];
+        snprintf(block, sizeof block, "roberta.encoder.layer.%lld.", (long long)i);
+        hidden[i] = x;
+        double *sum = biased_attention(r, block, &names, x, n, valid);
+        add(sum, x, n * d, 1);
+        x = layer_norm(r, sum, n, d, eps, join(name, block, "attention.output.LayerNorm"));
+        sum = biased_feed(r, block, &names, x, n);
+        add(sum, x, n * d, 1);
+        x = layer_norm(r, sum, n, d, eps, join(name, block, "output.LayerNorm"));
+    }
+    hidden[c->num_hidden_layers] = x;
+}
+
+/* LayAlign with official padding: a source has `padded` rows, of which the adapter reads all. */
+static void encode(const struct reference *r, const struct lay_train_sample *s, double **hidden)
+{
+    int32_t ids[16] = {0};
+    const int64_t n = r->padded > s->n_source ? r->padded : s->n_source;
+    assert_true(n <= 16);
+    for (int64_t i = 0; i < n; i++)
+        ids[i] = i < s->n_source ? s->source[i] : r->encoder->pad_id;
+    if (strcmp(r->encoder->model_type, "m2m_100") == 0)
+        encode_m2m100(r, ids, n, s->n_source, hidden);
+    else if (strcmp(r->encoder->model_type, "xlm-roberta") == 0)
+        encode_xlmr(r, ids, n, s->n_source, hidden);
+    else
+        encode_t5(r, ids, n, s->n_source, hidden);
 }
 
 /* --- bridge --- */
@@ -277,7 +444,8 @@ static void rotate(const struct reference *r, double *x, int64_t rows, int64_t h
     for (int64_t t = 0; t < rows; t++)
         for (int64_t h = 0; h < heads; h++)
             for (int64_t i = 0; i < d / 2; i++) {
-                const double angle = (double)t * pow(r->llm->rope_theta, -2.0 * (double)i / (double)d);
+                const double angle =
+                    (double)(r->position + t) * pow(r->llm->rope_theta, -2.0 * (double)i / (double)d);
                 double *low = &x[(t * heads + h) * d + i], *high = low + d / 2;
                 const double a = *low, b = *high;
                 *low = a * cos(angle) - b * sin(angle);
@@ -379,10 +547,10 @@ static double sample_loss(const struct reference *r, const struct lay_train_samp
     double *hidden[8] = {0}, sum = 0;
     int64_t rows;
     if (r->encoder)
-        encode(r, s->source, s->n_source, hidden);
+        encode(r, s, hidden);
     double *x = inputs(r, s, hidden, &rows);
     for (int64_t i = 0; i < c->num_hidden_layers; i++)
-        decode(r, x, rows, i, hidden, s->n_source);
+        decode(r, x, rows, i, hidden, r->padded > 0 ? r->padded : s->n_source);
     const float *head =
         c->tie_word_embeddings ? find(r, "model.embed_tokens.weight") : find(r, "lm_head.weight");
     const double *h = rms_norm(r, x, rows, H, find(r, "model.norm.weight"), (double)c->rms_norm_eps);
@@ -398,11 +566,22 @@ static double sample_loss(const struct reference *r, const struct lay_train_samp
     return sum;
 }
 
+static int64_t count_rows(const struct reference *r, const struct lay_train_sample *s)
+{
+    return (r->encoder && !r->no_soft_prompt ? s->n_source : 0) + s->n_prompt + s->n_target;
+}
+
 static double reference_loss(const struct reference *r, const struct lay_train_sample *samples, size_t n)
 {
     double sum = 0;
+    int64_t longest = 0;
     for (size_t i = 0; i < n; i++)
-        sum += sample_loss(r, &samples[i]);
+        longest = count_rows(r, &samples[i]) > longest ? count_rows(r, &samples[i]) : longest;
+    for (size_t i = 0; i < n; i++) {
+        struct reference one = *r;
+        one.position = r->padded > 0 ? longest - count_rows(r, &samples[i]) : 0;
+        sum += sample_loss(&one, &samples[i]);
+    }
     return sum;
 }
 
