@@ -116,13 +116,11 @@ static void start_tile(const struct task *task, int64_t first, struct lay_attent
     tile->head_dim = task->call->head_dim;
     for (int64_t lane = 0; lane < LAY_LANES; lane++) {
         const int64_t index = first + lane < last ? first + lane : last;
-        const float *query = query_at(task, index);
-        for (int64_t d = 0; d < tile->head_dim; d++)
-            tile->query[d][lane] = query[d] * task->call->scale;
         visible(task, index, &tile->low[lane], &tile->high[lane]);
+        tile->in[lane] = query_at(task, index);
         tile->out[lane] = first + lane <= last ? result_at(task, index) : NULL;
     }
-    lay_attention_tile_start(tile);
+    lay_attention_tile_start(tile, task->call->scale);
 }
 
 /* The part of the chunk that the tile sees some of. */
@@ -169,13 +167,10 @@ static void attend_in_rows(const struct task *task, int64_t low, int64_t end, co
     struct lay_attention_row rows[TILE_FROM];
     struct lay_attention_pages pages;
     for (int64_t i = 0; i < task->n; i++) {
-        const float *query = query_at(task, task->begin + i);
         rows[i].head_dim = task->call->head_dim;
-        for (int64_t d = 0; d < task->call->head_dim; d++)
-            rows[i].query[d] = query[d] * task->call->scale;
         visible(task, task->begin + i, &rows[i].low, &rows[i].high);
         rows[i].out = result_at(task, task->begin + i);
-        lay_attention_row_start(&rows[i]);
+        lay_attention_row_start(&rows[i], query_at(task, task->begin + i), task->call->scale);
     }
     for (int64_t first = low / LAY_CHUNK_KEYS * LAY_CHUNK_KEYS; first < end; first += LAY_CHUNK_KEYS) {
         find_pages(task, first, end, &pages);

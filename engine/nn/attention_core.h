@@ -37,11 +37,12 @@ struct lay_attention_tile {
     float result[LAY_MAX_HEAD_DIM][LAY_LANES];
     float sums[LAY_LANES][LAY_LANES]; /* [key mod LAY_LANES][query] */
     float max[LAY_LANES];
-    float *out[LAY_LANES]; /* [head_dim] each; NULL for a lane that is not used (but computed) */
+    const float *in[LAY_LANES]; /* queries, [head_dim] each */
+    float *out[LAY_LANES]; /* results, [head_dim] each; NULL for a lane that is not used (but computed) */
 };
 
-/* head_dim, low, high, query and out are the caller's to fill before. */
-void lay_attention_tile_start(struct lay_attention_tile *tile);
+/* head_dim, low, high, in and out are the caller's to fill before. Queries are multiplied by `scale`. */
+void lay_attention_tile_start(struct lay_attention_tile *tile, float scale);
 /* bias NULL, or bias[j − lane] is added to the score of key first + j. */
 void lay_attention_tile_chunk(struct lay_attention_tile *tile, const struct lay_attention_chunk *chunk,
                               const float *bias);
@@ -58,7 +59,8 @@ struct lay_attention_row {
     float *out;
 };
 
-void lay_attention_row_start(struct lay_attention_row *row);
+/* head_dim, low, high and out are the caller's to fill before; q [head_dim] is multiplied by `scale`. */
+void lay_attention_row_start(struct lay_attention_row *row, const float *q, float scale);
 /* n queries that see the same keys. */
 void lay_attention_rows_chunk(struct lay_attention_row *rows, int64_t n,
                               const struct lay_attention_pages *pages);

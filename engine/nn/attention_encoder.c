@@ -48,14 +48,12 @@ static void start_tile(const struct call *call, const struct sequence *seq, int6
     tile->head_dim = call->head_dim;
     for (int64_t lane = 0; lane < LAY_LANES; lane++) {
         const int64_t row = begin + lane < last ? begin + lane : last;
-        const float *query = seq->qkv + row * 3 * width;
-        for (int64_t d = 0; d < call->head_dim; d++)
-            tile->query[d][lane] = query[d] * call->scale;
+        tile->in[lane] = seq->qkv + row * 3 * width;
         tile->low[lane] = 0;
         tile->high[lane] = seq->keys;
         tile->out[lane] = begin + lane <= last ? seq->out + row * width : NULL;
     }
-    lay_attention_tile_start(tile);
+    lay_attention_tile_start(tile, call->scale);
 }
 
 /* bias[j − lane] for the keys of a chunk and the queries begin … begin + LAY_LANES − 1 of a head. */

@@ -3,8 +3,10 @@
 #define TOGETHER 4 /* queries that share the loads of keys and values */
 #define BLOCKS 4   /* vectors of keys or values whose sums are kept in registers together */
 
-void lay_attention_row_start(struct lay_attention_row *row)
+LAY_CLONES void lay_attention_row_start(struct lay_attention_row *row, const float *q, float scale)
 {
+    for (int64_t d = 0; d < row->head_dim; d++)
+        row->query[d] = q[d] * scale;
     memset(row->result, 0, (size_t)row->head_dim * sizeof *row->result);
     memset(row->sums, 0, sizeof row->sums);
     row->max = -3.0e38f; /* finite: exp(max − max) must be 1 while no key was seen */

@@ -2,8 +2,20 @@
 
 #define KEYS 8 /* keys or values whose sums are kept in registers together */
 
-void lay_attention_tile_start(struct lay_attention_tile *tile)
+LAY_CLONES void lay_attention_tile_start(struct lay_attention_tile *tile, float scale)
 {
+    int64_t d = 0;
+    for (; d + LAY_LANES <= tile->head_dim; d += LAY_LANES) {
+        lay_vec q[LAY_LANES];
+        for (int lane = 0; lane < LAY_LANES; lane++)
+            q[lane] = lay_vec_load(tile->in[lane] + d) * scale;
+        lay_vec_transpose(q);
+        for (int i = 0; i < LAY_LANES; i++)
+            lay_vec_store(tile->query[d + i], q[i]);
+    }
+    for (; d < tile->head_dim; d++)
+        for (int lane = 0; lane < LAY_LANES; lane++)
+            tile->query[d][lane] = tile->in[lane][d] * scale;
     memset(tile->result, 0, (size_t)tile->head_dim * sizeof *tile->result);
     memset(tile->sums, 0, sizeof tile->sums);
     for (int i = 0; i < LAY_LANES; i++)
@@ -107,6 +119,13 @@ LAY_CLONES void lay_attention_tile_chunk(struct lay_attention_tile *tile,
         sum_values(tile->result, scores, factor, chunk, d, 1);
 }
 
+LAY_INLINE void put(float *out, lay_vec result, const float *gate)
+{
+    if (gate)
+        result = lay_vec_load(out) + *gate * result;
+    lay_vec_store(out, result);
+}
+
 LAY_CLONES void lay_attention_tile_finish(const struct lay_attention_tile *tile, const float *gate)
 {
     lay_vec s[LAY_LANES];
@@ -116,11 +135,20 @@ LAY_CLONES void lay_attention_tile_finish(const struct lay_attention_tile *tile,
         for (int k = 0; k < half; k++)
             s[k] += s[k + half];
     const lay_vec inverse = 1.0f / s[0];
-    for (int lane = 0; lane < LAY_LANES; lane++) {
-        float *out = tile->out[lane];
-        for (int64_t d = 0; out && d < tile->head_dim; d++) {
-            const float result = tile->result[d][lane] * inverse[lane];
-            out[d] = gate ? out[d] + *gate * result : result;
-        }
+    int64_t d = 0;
+    for (; d + LAY_LANES <= tile->head_dim; d += LAY_LANES) {
+        lay_vec r[LAY_LANES];
+        for (int i = 0; i < LAY_LANES; i++)
+            r[i] = lay_vec_load(tile->result[d + i]) * inverse;
+        lay_vec_transpose(r);
+        for (int lane = 0; lane < LAY_LANES; lane++)
+            if (tile->out[lane])
+                put(tile->out[lane] + d, r[lane], gate);
     }
+    for (; d < tile->head_dim; d++)
+        for (int lane = 0; lane < LAY_LANES; lane++)
+            if (tile->out[lane]) {
+                const float result = tile->result[d][lane] * inverse[lane];
+                tile->out[lane][d] = gate ? tile->out[lane][d] + *gate * result : result;
+            }
 }
