@@ -4,6 +4,7 @@
 #include "engine/base/mem.h"
 #include "harness/train/preset.h"
 
+#include <math.h>
 #include <omp.h>
 #include <stdio.h>
 #include <string.h>
@@ -19,8 +20,10 @@ static const struct lay_usage usage = {
         "are unless --train names them. Checkpoints go to DIR/last and, with a dev set, DIR/best. The same\n"
         "command continues an interrupted training, to the bit. Everything is checked before the first "
         "step.\n\n"
-        "Presets:  layalign-math-stage1   layalign-x-csqa-stage1   layalign-xnli-stage1\n"
-        "          layalign-math-stage2   layalign-x-csqa-stage2   layalign-xnli-stage2",
+        "Presets:  layalign-math-stage1     layalign-x-csqa-stage1     layalign-xnli-stage1\n"
+        "          layalign-math-stage2     layalign-x-csqa-stage2     layalign-xnli-stage2\n"
+        "          mindmerger-math-stage1   mindmerger-x-csqa-stage1   mindmerger-xnli-stage1\n"
+        "          mindmerger-math-stage2   mindmerger-x-csqa-stage2   mindmerger-xnli-stage2",
     .examples =
         "  layeval train --system layalign.json --preset layalign-math-stage1 --data datas --out train/1\n"
         "  layeval train --system layalign.json --preset layalign-math-stage2 --data datas \\\n"
@@ -150,6 +153,14 @@ static enum lay_status apply_preset(struct lay_train_options *o, struct raw *raw
     LAY_TRY(lay_train_preset_find(raw->preset, &preset, err));
     if (!raw->stage)
         raw->stage = preset->stage;
+    if (!raw->schedule)
+        raw->schedule = preset->recipe->schedule;
+    if (isnan(o->warm_up))
+        o->warm_up = preset->recipe->warm_up;
+    if (isnan(o->clip))
+        o->clip = preset->recipe->clip;
+    if (o->dev < 0)
+        o->dev = preset->recipe->dev;
     if (raw->lr == 0)
         raw->lr = preset->learning_rate;
     if (o->limit == 0)
@@ -259,6 +270,9 @@ static enum lay_status interpret(struct lay_train_options *o, struct raw *raw, s
     for (size_t i = 0; i < 3; i++)
         if (*lengths[i] == 0)
             *lengths[i] = raw->length ? raw->length : 512;
+    o->warm_up = isnan(o->warm_up) ? 0.05 : o->warm_up;
+    o->clip = isnan(o->clip) ? 0 : o->clip;
+    o->dev = o->dev < 0 ? 0 : o->dev;
     o->schedule.learning_rate = raw->lr != 0 ? raw->lr : o->translation ? 4e-5 : 3e-5;
     if (raw->threads > 0)
         omp_set_num_threads((int)raw->threads);
@@ -271,7 +285,9 @@ int lay_cmd_train(int argc, char **argv)
     struct lay_train_options options = {
         .epochs = 3,
         .batch = 128,
-        .warm_up = 0.05,
+        .warm_up = NAN, /* not said; no option gives it */
+        .clip = NAN,
+        .dev = -1,
         .adamw = {.beta1 = 0.8, .beta2 = 0.999, .epsilon = 1e-8, .weight_decay = 3e-7},
     };
     struct raw raw = {0};

@@ -378,3 +378,34 @@ class Training(unittest.TestCase):
 
 if __name__ == "__main__":
     unittest.main()
+    def test_presets_are_the_released_settings(self):
+        """As the scripts of the two papers' repositories have them: learning rate, schedule, clipping, lengths."""
+        cases = {"layalign-math-stage1": (4e-5, "cosine", 1, 0, 200), "layalign-math-stage2": (3e-5, "cosine", 1, 0, 512),
+                 "layalign-xnli-stage2": (3e-5, "cosine", 1, 0, 200),
+                 "mindmerger-math-stage1": (2e-5, "constant", 0, 1, 200),
+                 "mindmerger-math-stage2": (2e-5, "constant", 0, 1, 512),
+                 "mindmerger-x-csqa-stage1": (2e-5, "constant", 0, 1, 200),
+                 "mindmerger-x-csqa-stage2": (2e-5, "constant", 0, 1, 200),
+                 "mindmerger-xnli-stage1": (2e-5, "constant", 0, 1, 200),
+                 "mindmerger-xnli-stage2": (2e-5, "constant", 0, 1, 200)}
+        for preset, (rate, schedule, warm_up, clip, length) in cases.items():
+            with self.subTest(preset):
+                out = self.directory / preset
+                command = ["train", "--system", DEMO / "mindmerger.json", "--preset", preset, "--data", TOY, "--out", out,
+                           "--lang", "de", "--quiet", "--threads", 1, "--steps", 20, "--batch-size", 1]
+                self.succeed(*command, *(["--dev", 1] if schedule == "constant" else []))
+                manifest = json.loads((out / "manifest.json").read_text())
+                training, data = manifest["training"], manifest["data"]
+                self.assertEqual(manifest["stage"], "translation" if preset.endswith("1") else "task")
+                self.assertEqual((training["learning_rate"], training["schedule"], training["warm_up_steps"],
+                                  training["clip"], data["target_length"]), (rate, schedule, warm_up, clip, length))
+                self.assertEqual([training[key] for key in ("beta1", "beta2", "epsilon", "weight_decay")],
+                                 [0.8, 0.999, 1e-8, 3e-7])
+        options = ["--preset", "mindmerger-math-stage2", "--lang", "de", "--steps", 20, "--batch-size", 1]
+        self.refuse(3, "--dev would hold out 3000", *train("mindmerger", self.directory / "out", *options))
+        self.succeed(*train("mindmerger", self.directory / "out", *options, "--dev", 0, "--clip", 0, "--warm-up", 0.5,
+                            "--schedule", "linear"))
+        manifest = json.loads((self.directory / "out" / "manifest.json").read_text())
+        self.assertEqual([manifest["training"][key] for key in ("clip", "warm_up_steps", "schedule")], [0, 10, "linear"])
+        self.assertEqual(manifest["data"]["dev"], 0)
+
