@@ -324,23 +324,45 @@ static enum lay_status print_plan(struct trainer *t, struct lay_err *err)
     return status;
 }
 
+/* Gives `stored` the name that the system has now; nothing depends on it. */
+static enum lay_status rename_system(cJSON *stored, const cJSON *wanted, bool *renamed, struct lay_err *err)
+{
+    cJSON *name =
+        cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(stored, "system"), "name");
+    const char *now = cJSON_GetStringValue(
+        cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(wanted, "system"), "name"));
+    *renamed = now && cJSON_IsString(name) && strcmp(name->valuestring, now) != 0;
+    return !*renamed || cJSON_SetValuestring(name, now) ? LAY_OK : lay_no_memory(err, "a manifest");
+}
+
+static enum lay_status compare_manifests(const char *dir, const cJSON *wanted, struct lay_err *err)
+{
+    char hash[LAY_HASH_HEX];
+    cJSON *stored;
+    bool renamed;
+    LAY_TRY(lay_manifest_read(dir, &stored, hash, err));
+    enum lay_status status = rename_system(stored, wanted, &renamed, err);
+    if (status == LAY_OK)
+        status = lay_manifest_compare(dir, stored, wanted, false, err);
+    if (status == LAY_OK && renamed)
+        status = lay_manifest_write(dir, wanted, hash, err);
+    cJSON_Delete(stored);
+    return status;
+}
+
 static enum lay_status check_manifest(struct trainer *t, struct lay_err *err)
 {
     char hash[LAY_HASH_HEX];
-    cJSON *wanted = NULL, *stored = NULL;
-    char *path = lay_path_join(t->options->out, LAY_MANIFEST_FILE);
+    cJSON *wanted = NULL;
+    const char *dir = t->options->out;
+    char *path = lay_path_join(dir, LAY_MANIFEST_FILE);
     enum lay_status status =
         path ? lay_train_describe(t->options, &t->parts, t->prompts, &t->samples, &t->schedule, &wanted, err)
              : lay_no_memory(err, "a path");
-    if (status == LAY_OK && lay_path_exists(path)) {
-        status = lay_manifest_read(t->options->out, &stored, hash, err);
-        if (status == LAY_OK)
-            status = lay_manifest_compare(t->options->out, stored, wanted, false, err);
-    } else if (status == LAY_OK) {
-        status = lay_manifest_write(t->options->out, wanted, hash, err);
-    }
+    if (status == LAY_OK)
+        status = lay_path_exists(path) ? compare_manifests(dir, wanted, err)
+                                       : lay_manifest_write(dir, wanted, hash, err);
     cJSON_Delete(wanted);
-    cJSON_Delete(stored);
     lay_free(path);
     return status;
 }

@@ -172,6 +172,28 @@ class Training(unittest.TestCase):
         self.succeed(*train("layalign", self.directory / "a", *options))
         self.refuse(3, "training.learning_rate", *train("layalign", self.directory / "a", *options, "--lr", "0.5"))
 
+    def test_a_renamed_system_goes_on(self):
+        """The directory is then that of a training that had the new name from the start."""
+        options = ["--steps", 60, "--batch-size", 4, "--lr", "1e-2", "--save-every", 5]
+        system = json.loads((DEMO / "layalign.json").read_text())
+        for part in ("llm", "encoder", "bridge"):
+            system[part]["path"] = str(DEMO / system[part]["path"])
+        renamed = self.directory / "renamed.json"
+        renamed.write_text(json.dumps({**system, "name": "another"}))
+        command = train("layalign", self.directory / "a", *options)
+        process = subprocess.Popen([LAYEVAL, *map(str, command)])
+        self.wait_for_more(self.directory / "a" / "state.safetensors", process)
+        process.kill()
+        process.wait(timeout=60)
+        for out in ("a", "b"):
+            command = train("layalign", self.directory / out, *options)
+            command[2] = renamed
+            self.succeed(*command)
+        self.assertEqual(json.loads((self.directory / "a" / "manifest.json").read_text())["system"]["name"], "another")
+        self.assertEqual(content(self.directory / "a"), content(self.directory / "b"))
+        renamed.write_text(json.dumps({**system, "name": "third", "soft_prompt": False}))
+        self.refuse(3, "system.soft_prompt", *command)
+
     def test_checkpoints_are_accepted_by_run(self):
         for method in ("langbridge", "mindmerger", "layalign"):
             out = self.directory / method
