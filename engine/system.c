@@ -119,6 +119,11 @@ const char *lay_system_method(const struct lay_system *s)
     return lay_method_name(s->file.bridge.method);
 }
 
+const char *lay_system_bridge_path(const struct lay_system *s)
+{
+    return lay_system_is_plain(s) ? NULL : s->file.bridge_path;
+}
+
 const char *lay_system_prompt_set(const struct lay_system *s)
 {
     return s->file.prompt_set;

@@ -44,6 +44,7 @@ void lay_system_close(struct lay_system *system); /* accepts NULL */
 
 const char *lay_system_name(const struct lay_system *system);
 const char *lay_system_method(const struct lay_system *system);
+const char *lay_system_bridge_path(const struct lay_system *system); /* NULL for plain */
 const char *lay_system_prompt_set(const struct lay_system *system); /* "" when the file names none */
 enum lay_dtype lay_system_dtype(const struct lay_system *system);
 int64_t lay_system_max_new_tokens(const struct lay_system *system); /* 0 when neither options nor file say */

@@ -2,9 +2,10 @@
  * security policy forbids it to.
  *
  * Sections: the papers' table and a bar chart per task, low- against high-resource languages, agreement of
- * the two scores, what went wrong, pictures of an analysis, a browser of the samples, the manifests. Without
- * JavaScript all but the browser is there. Texts of samples are hostile data: they reach the page escaped, or
- * packed (html/samples.h) and from there as text nodes. The bytes depend on the arguments alone. */
+ * the two scores, what went wrong, how the bridges were trained, pictures of an analysis, a browser of the
+ * samples, the manifests. Without JavaScript all but the browser is there. Texts of samples are hostile data:
+ * they reach the page escaped, or packed (html/samples.h) and from there as text nodes. The bytes depend on
+ * the arguments alone. */
 #ifndef LAY_REPORTS_HTML_H
 #define LAY_REPORTS_HTML_H
 

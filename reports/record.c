@@ -29,5 +29,6 @@ void lay_system_result_free(struct lay_system_result *result)
     lay_free(result->tasks);
     lay_free(result->name);
     lay_free(result->method);
+    lay_free(result->training);
     *result = (struct lay_system_result){0};
 }

@@ -29,6 +29,8 @@ struct lay_record {
     int64_t source_tokens, prompt_tokens, output_tokens;
 };
 
+struct lay_training;
+
 enum lay_group { LAY_GROUP_NONE, LAY_GROUP_LRL, LAY_GROUP_HRL };
 
 /* The averages the papers print: low-resource, high-resource, all. */
@@ -62,9 +64,10 @@ struct lay_system_result {
     char *method;
     struct lay_task_result *tasks;
     size_t count;
-    const char *match;     /* "tolerance" or "float-eq": how paper scoring compared numbers */
-    int strict_version;    /* of the strict scorer */
-    const cJSON *manifest; /* borrowed: configs and hashes; may be NULL */
+    const char *match;             /* "tolerance" or "float-eq": how paper scoring compared numbers */
+    int strict_version;            /* of the strict scorer */
+    const cJSON *manifest;         /* borrowed: configs and hashes; may be NULL */
+    struct lay_training *training; /* how the bridge was trained (training.h); NULL: unknown */
 };
 
 /* Frees everything below. */

@@ -5,6 +5,7 @@
 #include "harness/run/manifest.h"
 #include "harness/run/results.h"
 #include "harness/run/shard.h"
+#include "reports/training.h"
 
 #include <string.h>
 
@@ -40,6 +41,8 @@ static enum lay_status open_run(const char *dir, const char *match, bool score, 
     enum lay_status status = run->dir ? read_run(match, run, err) : lay_no_memory(err, "a path");
     if (status == LAY_OK && score)
         status = lay_results_take(&run->journal, run->manifest, run->match, &run->result, err);
+    if (status == LAY_OK && score)
+        status = lay_training_read(dir, &run->result.training, err);
     if (status != LAY_OK)
         lay_loaded_free(run);
     return status;

@@ -10,6 +10,7 @@
 #include "harness/run/shard.h"
 #include "harness/run/signals.h"
 #include "harness/run/timing.h"
+#include "reports/training.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -373,6 +374,7 @@ static enum lay_status write_system(struct whole *whole, bool log_samples, struc
     const enum lay_match match = whole->parts[0].run.match;
     const struct lay_results_options options = {
         .dir = whole->dir, .match = match, .log_samples = log_samples};
+    LAY_TRY(lay_training_copy(whole->parts[0].dir, whole->dir, err));
     LAY_TRY(lay_manifest_write(whole->dir, whole->manifest, whole->journal.manifest_hash, err));
     LAY_TRY(lay_journal_seal(whole->dir, &whole->journal, err));
     LAY_TRY(write_timing(whole, err));

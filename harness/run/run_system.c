@@ -7,6 +7,7 @@
 #include "harness/run/items.h"
 #include "harness/run/results.h"
 #include "harness/run/signals.h"
+#include "reports/training.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -99,6 +100,7 @@ enum lay_status lay_run_system_open(const char *path, const struct lay_run_optio
 void lay_run_system_close(struct lay_run_system *run)
 {
     lay_system_result_free(&run->result);
+    lay_free(run->training);
     lay_journal_free(&run->journal);
     cJSON_Delete(run->manifest);
     lay_rundir_close(run->lock);
@@ -141,6 +143,13 @@ static enum lay_status read_journal(struct lay_run_system *run, struct lay_err *
     return LAY_OK;
 }
 
+/* How the bridge was trained, if that stands beside it. */
+static enum lay_status read_training(struct lay_run_system *run, struct lay_err *err)
+{
+    const char *bridge = lay_system_bridge_path(run->system);
+    return bridge ? lay_training_read_beside(bridge, &run->training, err) : LAY_OK;
+}
+
 enum lay_status lay_run_system_prepare(struct lay_run_system *run, const char *dir,
                                        const struct lay_run_options *options,
                                        const struct lay_workload *workload, struct lay_err *err)
@@ -154,7 +163,7 @@ enum lay_status lay_run_system_prepare(struct lay_run_system *run, const char *d
     LAY_TRY(lay_rundir_refuse_stray(dir, err));
     LAY_TRY(lay_rundir_holds(dir, LAY_MANIFEST_FILE, &there, err));
     if (!there)
-        return LAY_OK;
+        return read_training(run, err);
     LAY_TRY(lay_manifest_read(dir, &run->manifest, run->manifest_hash, err));
     LAY_TRY(lay_run_system_manifest(run, options, workload, &wanted, err));
     const enum lay_status status = lay_manifest_compare(dir, run->manifest, wanted, true, err);
@@ -175,6 +184,8 @@ static enum lay_status settle_manifest(struct lay_run_system *run, const struct 
         return status;
     }
     run->manifest = wanted;
+    if (run->training) /* in front of the manifest, without which there is no run */
+        LAY_TRY(lay_training_write(run->training, run->dir, err));
     return lay_manifest_write(run->dir, wanted, run->manifest_hash, err);
 }
 
@@ -303,6 +314,7 @@ static enum lay_status report(struct lay_run_system *run, const struct lay_run_o
     if (options->predict_only)
         return LAY_OK;
     LAY_TRY(lay_results_collect(&run->journal, run->manifest, options->match, &run->result, err));
+    LAY_TRY(lay_training_read(run->dir, &run->result.training, err));
     return lay_results_write(&run->result, &how, err);
 }
 

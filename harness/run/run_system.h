@@ -21,6 +21,7 @@ struct lay_run_system {
     char manifest_hash[LAY_HASH_HEX];
     struct lay_journal journal; /* what earlier sessions left, then everything */
     struct lay_system_result result;
+    struct lay_training *training; /* of the bridge, for a new run directory; NULL: unknown */
 };
 
 /* The system file, configurations, tokenizers and the prompt set; renders one prompt of every language, so

@@ -5,6 +5,7 @@
 #include "harness/run/results.h"
 #include "harness/run/rundir.h"
 #include "harness/score/score.h"
+#include "reports/training.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,6 +45,7 @@ static enum lay_status write_run(const struct lay_score_arguments *arguments, co
         .dir = out, .match = run->match, .log_samples = !arguments->no_samples};
     if (!lay_path_same(run->dir, out)) {
         LAY_TRY(lay_rundir_refuse_other(out, run->manifest, err));
+        LAY_TRY(lay_training_copy(run->dir, out, err));
         LAY_TRY(copy_file(run->dir, out, LAY_MANIFEST_FILE, err));
         LAY_TRY(copy_file(run->dir, out, LAY_JOURNAL_FILE, err));
     }

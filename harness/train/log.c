@@ -3,12 +3,9 @@
 #include "engine/base/file.h"
 #include "engine/base/json.h"
 #include "engine/base/mem.h"
-#include "reports/svg.h"
 
 #include <math.h>
 #include <string.h>
-
-#define CURVE_POINTS 500 /* of the picture; longer runs are averaged over stretches of steps */
 
 static const char *const names[LAY_TRAIN_COLUMNS] = {
     "step", "epoch", "samples", "target_tokens", "loss", "learning_rate", "gradient_norm", "dev_loss"};
@@ -71,51 +68,41 @@ static void put_json(struct lay_str *out, const struct lay_train_log *log)
     lay_str_puts(out, log->count ? "\n]\n" : "[]\n");
 }
 
-/* The mean loss of stretches of steps, and the dev loss where there is one. */
-struct curve {
-    double *x, *y, *dev_x, *dev_y;
-    size_t count, n_dev;
-};
-
-static void draw(struct curve *c, const struct lay_train_log *log)
+enum lay_status lay_train_log_curves(const struct lay_train_log *log, struct lay_training_stage *stage,
+                                     struct lay_err *err)
 {
-    const size_t stretch = (log->count + CURVE_POINTS - 1) / CURVE_POINTS;
+    size_t n = 0;
+    double *steps = lay_alloc(2 * log->count, sizeof *steps);
+    if (!steps)
+        return lay_no_memory(err, "the loss curve");
+    double *losses = steps + log->count;
     for (size_t r = 0; r < log->count; r++) {
-        const size_t i = r / stretch;
-        const size_t length = (i + 1) * stretch <= log->count ? stretch : log->count - i * stretch;
-        c->x[i] = log->rows[r].step;
-        c->y[i] += log->rows[r].loss / (double)length;
-        c->count = i + 1;
-        if (!isnan(log->rows[r].dev_loss)) {
-            c->dev_x[c->n_dev] = log->rows[r].step;
-            c->dev_y[c->n_dev++] = log->rows[r].dev_loss;
-        }
+        steps[r] = log->rows[r].step;
+        losses[r] = log->rows[r].loss;
     }
+    lay_training_curve_set(&stage->train, steps, losses, log->count);
+    for (size_t r = 0; r < log->count; r++)
+        if (!isnan(log->rows[r].dev_loss)) {
+            steps[n] = log->rows[r].step;
+            losses[n++] = log->rows[r].dev_loss;
+        }
+    lay_training_curve_set(&stage->dev, steps, losses, n);
+    lay_free(steps);
+    return LAY_OK;
 }
 
 static enum lay_status put_curve(struct lay_str *out, const struct lay_train_log *log, const char *title,
                                  struct lay_err *err)
 {
-    double *memory = lay_alloc(log->count * 4, sizeof *memory);
-    if (!memory)
-        return lay_no_memory(err, "the loss curve");
-    struct curve c = {memory, memory + log->count, memory + 2 * log->count, memory + 3 * log->count, 0, 0};
-    draw(&c, log);
-    const struct lay_svg_series series[] = {{.name = "training", .x = c.x, .y = c.y, .count = c.count},
-                                            {.name = "dev", .x = c.dev_x, .y = c.dev_y, .count = c.n_dev}};
-    const struct lay_svg_plot plot = {
-        .frame = {.id = "loss",
-                  .title = title,
-                  .about = "The loss per target token over the steps of the training.",
-                  .x_label = "step",
-                  .y_label = "loss per target token",
-                  .alone = true},
-        .series = series,
-        .count = c.n_dev ? 2 : 1,
-        .log_y = true};
-    const enum lay_status status = lay_svg_lines(out, &plot, err);
-    lay_free(memory);
-    return status;
+    struct lay_training_stage stage;
+    LAY_TRY(lay_train_log_curves(log, &stage, err));
+    return lay_training_draw(
+        out, &stage,
+        (struct lay_svg_frame){.id = "loss",
+                               .title = title,
+                               .about = "The loss per target token over the steps of the training.",
+                               .alone = true},
+        err);
 }
 
 enum lay_status lay_train_log_write(const struct lay_train_log *log, const char *dir, const char *title,

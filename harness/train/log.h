@@ -2,7 +2,7 @@
 #ifndef LAY_HARNESS_TRAIN_LOG_H
 #define LAY_HARNESS_TRAIN_LOG_H
 
-#include "engine/base/err.h"
+#include "reports/training.h"
 
 #include <stddef.h>
 
@@ -29,6 +29,9 @@ enum lay_status lay_train_log_add(struct lay_train_log *log, const struct lay_tr
                                   struct lay_err *err);
 void lay_train_log_free(struct lay_train_log *log);
 
+/* The curves of a stage, longer logs averaged over stretches of steps. */
+enum lay_status lay_train_log_curves(const struct lay_train_log *log, struct lay_training_stage *stage,
+                                     struct lay_err *err);
 /* All three files, each atomically. Perplexity is e to the loss. */
 enum lay_status lay_train_log_write(const struct lay_train_log *log, const char *dir, const char *title,
                                     struct lay_err *err);

@@ -9,6 +9,7 @@
 #include "harness/run/timing.h"
 #include "harness/train/describe.h"
 #include "harness/train/display.h"
+#include "harness/train/history.h"
 #include "harness/train/parts.h"
 #include "harness/train/samples.h"
 #include "harness/train/state.h"
@@ -28,6 +29,7 @@ struct trainer {
     struct lay_train_samples samples;
     struct lay_schedule schedule;
     struct lay_rundir *dir;
+    struct lay_training *history;
     struct lay_trainable *trainable;
     struct lay_train_state state;
     struct lay_train_display display;
@@ -222,7 +224,9 @@ static enum lay_status save_models(struct trainer *t, const char *name, struct l
 {
     const struct lay_train_save save = lay_train_parts_save(&t->parts, t->options, t->trainable);
     char *dir = lay_path_join(t->options->out, name);
-    const enum lay_status status = dir ? lay_train_save(&save, dir, err) : lay_no_memory(err, "a path");
+    enum lay_status status = dir ? lay_train_save(&save, dir, err) : lay_no_memory(err, "a path");
+    if (status == LAY_OK && t->parts.train_bridge)
+        status = lay_train_history_save(t->history, &t->state.log, dir, err);
     lay_free(dir);
     return status;
 }
@@ -376,6 +380,7 @@ static enum lay_status open_all(struct trainer *t, struct lay_err *err)
     LAY_TRY(lay_train_samples_read(t->options, t->prompts, t->parts.llm_tokenizer, t->parts.encoder_tokenizer,
                                    t->parts.eos, &t->samples, err));
     LAY_TRY(plan_steps(t, err));
+    LAY_TRY(lay_train_history_open(t->options, &t->schedule, &t->history, err));
     return print_plan(t, err);
 }
 
@@ -420,6 +425,7 @@ enum lay_status lay_train(const struct lay_train_options *options, struct lay_er
     lay_train_samples_free(&t.samples);
     lay_prompt_set_close(t.prompts);
     lay_train_parts_close(&t.parts);
+    lay_free(t.history);
     lay_free(t.order);
     lay_free(t.batch);
     lay_free(t.losses);

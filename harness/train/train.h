@@ -4,6 +4,7 @@
  *   samples.c   training items as token ids
  *   parts.c     the models that learn, from the system file
  *   state.c     what a stopped run goes on from
+ *   history.c   the losses of all stages, for reports
  *   log.c       one row per step: log.csv, log.json, loss.svg
  *   train.c     the loop */
 #ifndef LAY_HARNESS_TRAIN_H

@@ -92,6 +92,8 @@ static void put_top(struct lay_str *out, const struct lay_report *report, bool r
         put_link(out, "resources", "Low and high resource");
     put_link(out, "agreement", "Paper and strict");
     put_link(out, "endings", "What went wrong");
+    if (lay_html_have_training(report))
+        put_link(out, "training", "Training");
     if (report->figures && report->figures->count)
         put_link(out, "figures", "Pictures");
     put_link(out, "samples", "Samples");
@@ -153,6 +155,8 @@ static enum lay_status put_body(struct lay_str *out, const struct lay_report *re
         LAY_TRY(lay_html_resources_put(out, tables, count, err));
     lay_html_agreement_put(out, report);
     lay_html_endings_put(out, report);
+    if (lay_html_have_training(report))
+        LAY_TRY(lay_html_training_put(out, report, err));
     if (report->figures && report->figures->count)
         lay_html_figures_put(out, report->figures);
     put_asset(out, lay_asset_browser_html, lay_asset_browser_html_size);

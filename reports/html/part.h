@@ -38,6 +38,10 @@ enum lay_status lay_html_resources_put(struct lay_str *out, const struct lay_sco
                                        size_t count, struct lay_err *err);
 void lay_html_agreement_put(struct lay_str *out, const struct lay_report *report);
 void lay_html_endings_put(struct lay_str *out, const struct lay_report *report);
+/* training.c: the losses of the systems' bridges, if any system has them. */
+bool lay_html_have_training(const struct lay_report *report);
+enum lay_status lay_html_training_put(struct lay_str *out, const struct lay_report *report,
+                                      struct lay_err *err);
 /* figure.c */
 void lay_html_figures_put(struct lay_str *out, const struct lay_html_figures *figures);
 /* manifest.c */

@@ -213,6 +213,46 @@ class Training(unittest.TestCase):
                 answers.append((folder / "run" / "samples_mgsm_de.jsonl").read_text(encoding="utf-8"))
             self.assertEqual(answers[0], answers[1], method)
 
+    def test_the_report_shows_how_the_bridge_was_trained(self):
+        """Through run, merge and score the losses travel with the results; the page draws them from their numbers."""
+        first, out = self.directory / "first", self.directory / "out"
+        options = ["--batch-size", 4, "--lr", "1e-3", "--dev", 2, "--dev-every", 2]
+        self.succeed(*train("layalign", first, "--steps", 3, *options, stage="translation"))
+        self.succeed(*train("layalign", out, "--steps", 4, *options, "--init", first / "last" / "bridge"))
+        beside = out / "last" / "bridge" / "layeval-training.json"
+        stages = json.loads(beside.read_text())["stages"]
+        self.assertEqual([(stage["stage"], stage["steps"]) for stage in stages], [("translation", 3), ("task", 4)])
+        for stage, folder in zip(stages, (first, out)):
+            rows = read_log(folder)
+            self.assertEqual(stage["loss"], [[float(row["step"]), float(row["loss"])] for row in rows])
+            self.assertEqual(stage["dev_loss"], [[float(row["step"]), float(row["dev_loss"])] for row in rows
+                                                 if row["dev_loss"]])
+        system = {"name": "ours", "method": "layalign", "llm": {"path": str(DEMO / "llm")},
+                  "encoder": {"path": str(DEMO / "encoder")}, "max_new_tokens": 2,
+                  "bridge": {"path": str(beside.parent / "model.safetensors")}}
+        (self.directory / "system.json").write_text(json.dumps(system))
+        command = ["run", "--system", self.directory / "system.json", "--task", "mgsm", "--lang", "de", "--limit", 2, "--data",
+                   ROOT / "data" / "samples", "--quiet", "--out"]
+        run_directory = self.directory / "run"
+        self.succeed(*command, run_directory, "--report", "html")
+        for shard in ("1", "2"):
+            self.succeed(*command, self.directory / shard, "--shard", shard + "/2")
+        self.succeed("merge", self.directory / "1", self.directory / "2", "--out", self.directory / "merged")
+        self.succeed("score", run_directory, "--out", self.directory / "scored")
+        page = (run_directory / "report.html").read_bytes()
+        for directory in (run_directory, self.directory / "merged", self.directory / "scored"):
+            self.assertEqual((directory / "layeval-training.json").read_bytes(), beside.read_bytes())
+            self.succeed("report", directory, "--format", "html", "--out", self.directory / "page.html")
+            self.assertEqual((self.directory / "page.html").read_bytes(), page)
+        for text in (b"ours, stage 1 of 2, translation: 3 steps of 4 samples", b"ours, stage 2 of 2, task: 4 steps of 4 samples"):
+            self.assertIn(text, page)
+        beside.write_text('{"version": 1, "stages": "<svg onload=alert(1)>"}')
+        self.refuse(3, str(beside), *command, self.directory / "refused")
+        self.assertEqual(sorted(os.listdir(self.directory / "refused")), [])
+        self.refuse(3, str(beside), *train("layalign", self.directory / "third", "--init", beside.parent))
+        (run_directory / "layeval-training.json").write_text("[]")
+        self.refuse(3, "layeval-training.json", "report", run_directory, "--format", "html")
+
     def test_ablations_train_what_they_leave_and_save_the_rest(self):
         bridge = {"path": "out/last/bridge/model.safetensors", "encoder_layers": [0, 3], "language_layers": [1, 2],
                   "structure": "MLP"}
@@ -397,9 +437,6 @@ class Training(unittest.TestCase):
         self.assertEqual(manifest["data"]["source_length"], 512)
         self.assertEqual(manifest["data"]["files"][0]["items"], 4)
 
-
-if __name__ == "__main__":
-    unittest.main()
     def test_presets_are_the_released_settings(self):
         """As the scripts of the two papers' repositories have them: learning rate, schedule, clipping, lengths."""
         cases = {"layalign-math-stage1": (4e-5, "cosine", 1, 0, 200), "layalign-math-stage2": (3e-5, "cosine", 1, 0, 512),
@@ -431,3 +468,6 @@ if __name__ == "__main__":
         self.assertEqual([manifest["training"][key] for key in ("clip", "warm_up_steps", "schedule")], [0, 10, "linear"])
         self.assertEqual(manifest["data"]["dev"], 0)
 
+
+if __name__ == "__main__":
+    unittest.main()

@@ -74,6 +74,12 @@ const char *lay_system_method(const struct lay_system *system)
     return system->plain ? "plain" : "mindmerger";
 }
 
+const char *lay_system_bridge_path(const struct lay_system *system)
+{
+    (void)system;
+    return NULL;
+}
+
 const char *lay_system_prompt_set(const struct lay_system *system)
 {
     (void)system;
