@@ -132,6 +132,16 @@ fail: /* the file of a lock that is not ours stays */
     return status;
 }
 
+enum lay_status lay_rundir_clear(const char *path, const char *name, struct lay_err *err)
+{
+    char *inside = lay_path_join(path, name);
+    if (!inside)
+        return lay_no_memory(err, "a path");
+    const enum lay_status status = lay_path_is_dir(inside) ? remove_temporaries(inside, 1, err) : LAY_OK;
+    lay_free(inside);
+    return status;
+}
+
 void lay_rundir_close(struct lay_rundir *dir)
 {
     if (!dir)

@@ -14,6 +14,9 @@ struct lay_rundir;
  * writers. Returns; release with lay_rundir_close. */
 enum lay_status lay_rundir_open(const char *path, struct lay_rundir **dir, struct lay_err *err);
 void lay_rundir_close(struct lay_rundir *dir); /* accepts NULL */
+/* The same of the folder `name` in it, if it is there, and of the folders of that: checkpoints of a training.
+ */
+enum lay_status lay_rundir_clear(const char *path, const char *name, struct lay_err *err);
 
 /* The same for a directory above those of several systems; refuses one that is the directory of a run. */
 enum lay_status lay_rundir_open_above(const char *path, struct lay_rundir **dir, struct lay_err *err);

@@ -20,7 +20,9 @@
 #include <string.h>
 
 #define CALL_ROWS 8192 /* tokens of one call of the engine at least: a stop is heard between calls */
-#define NAMES_SHOWN 3  /* samples that a message names */
+#define LAST "last"    /* checkpoints in --out */
+#define BEST "best"
+#define NAMES_SHOWN 3 /* samples that a message names */
 
 struct trainer {
     const struct lay_train_options *options;
@@ -237,7 +239,7 @@ static enum lay_status save_all(struct trainer *t, struct lay_err *err)
 {
     if (!t->unsaved)
         return LAY_OK;
-    LAY_TRY(save_models(t, "last", err));
+    LAY_TRY(save_models(t, LAST, err));
     LAY_TRY(lay_train_log_write(&t->state.log, t->options->out, t->parts.file.name, err));
     LAY_TRY(lay_train_state_save(&t->state, t->options->out, err));
     t->unsaved = false;
@@ -258,7 +260,7 @@ static enum lay_status after_step(struct trainer *t, struct lay_err *err)
         lay_train_display_dev(&t->display, row);
         if (row->dev_loss < t->state.best) {
             t->state.best = row->dev_loss;
-            LAY_TRY(save_models(t, "best", err));
+            LAY_TRY(save_models(t, BEST, err));
         }
     }
     return last || done % save_every == 0 ? save_all(t, err) : LAY_OK;
@@ -389,6 +391,8 @@ static enum lay_status train(struct trainer *t, struct lay_err *err)
     const struct lay_trainable_parts parts = lay_train_parts_of(&t->parts);
     const struct lay_trainable_options options = lay_train_parts_options(&t->parts, t->options);
     LAY_TRY(lay_rundir_open(t->options->out, &t->dir, err));
+    LAY_TRY(lay_rundir_clear(t->options->out, LAST, err));
+    LAY_TRY(lay_rundir_clear(t->options->out, BEST, err));
     LAY_TRY(check_manifest(t, err));
     LAY_TRY(lay_trainable_create(&parts, &options, &t->trainable, err));
     LAY_TRY(lay_train_state_begin(t->trainable, &t->state, err));

@@ -10,6 +10,12 @@ from faults.inject import SANITIZED, contents, layeval, messages, scratch
 
 RUN = ["run", "--task", "mgsm", "--lang", "en,bn", "--limit", "3", "--data", "data/samples", "--max-new-tokens", "4",
        "--threads", "1", "--quiet"]
+TRAINING = """{"version": 1, "stages": [
+  {"stage": "task", "steps": 2, "planned": 2, "batch": 1, "learning_rate": 1.0, "schedule": "cosine",
+   "loss": [[1, 2.5], [2, 1.5]],
+   "dev_loss": [[2, 2.0]]}
+]}
+"""
 EACH = 60  # allocations tried one by one; behind them in growing steps
 
 
@@ -29,6 +35,8 @@ class MemoryFaults(unittest.TestCase):
             system = name if name == "plain" else "layalign"
             result = layeval(*RUN, "--system", f"data/demo/{system}.json", "--out", cls.dir / name, *more)
             assert result.returncode == 0, result.stderr
+        for name in ("layalign", "1"):
+            (cls.dir / name / "layeval-training.json").write_text(TRAINING)
 
     def survives(self, *command, out=None):
         """`out`: a directory that the command writes, made anew every time; files go into self.dir."""
