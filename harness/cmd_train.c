@@ -102,8 +102,10 @@ static enum lay_status parse(int argc, char **argv, struct lay_train_options *o,
          0},
         {"clip", NULL, LAY_OPTION_DOUBLE, "X", "largest norm of the gradients (default: 0, no limit)",
          &o->clip, 0, 0},
-        {"seed", NULL, LAY_OPTION_INT, "N", "of new bridges, dev set and order (default: 0)", &o->seed, 0,
-         INT32_MAX},
+        {"dropout", NULL, LAY_OPTION_DOUBLE, "P",
+         "drop this share of what the bridge gives the LLM (default: 0)", &o->dropout, 0, 0},
+        {"seed", NULL, LAY_OPTION_INT, "N", "of new bridges, dev set, order and dropout (default: 0)",
+         &o->seed, 0, INT32_MAX},
         {"Checkpoints", NULL, LAY_OPTION_HEADING, NULL, NULL, NULL, 0, 0},
         {"save-every", NULL, LAY_OPTION_INT, "N", "steps between checkpoints (default: an epoch)",
          &o->save_every, 1, INT32_MAX},
@@ -230,6 +232,7 @@ static enum lay_status check_numbers(const struct lay_train_options *o, struct l
                   {"beta2", o->adamw.beta2, 0, 1},
                   {"epsilon", o->adamw.epsilon, 1e-30, 1},
                   {"clip", o->clip, 0, 1e30},
+                  {"dropout", o->dropout, 0, 1},
                   {"weight-decay", o->adamw.weight_decay, 0, 1e3}};
     for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++)
         if (!(ranges[i].value >= ranges[i].low && ranges[i].value < ranges[i].high))

@@ -94,7 +94,10 @@ static enum lay_status states(void *context, int64_t layer, float *keys, float *
 {
     struct lay_bridge_learner *l = context;
     struct lay_aligner *a = l->bridge->aligner;
-    return lay_aligner_states(a, l->rows.hidden, l->rows.rows, index_of(a, layer), keys, values, err);
+    LAY_TRY(lay_aligner_states(a, l->rows.hidden, l->rows.rows, index_of(a, layer), keys, values, err));
+    lay_bridge_drop(l, &l->rows, 2 * layer + LAY_DROP_KEYS, keys);
+    lay_bridge_drop(l, &l->rows, 2 * layer + LAY_DROP_VALUES, values);
+    return LAY_OK;
 }
 
 static enum lay_status gradients(void *context, int64_t layer, const float *dkeys, const float *dvalues,
@@ -107,6 +110,8 @@ static enum lay_status gradients(void *context, int64_t layer, const float *dkey
     (void)err;
     memcpy(to, dkeys, (size_t)n * sizeof *to);
     memcpy(to + n, dvalues, (size_t)n * sizeof *to);
+    lay_bridge_drop(l, &l->rows, 2 * layer + LAY_DROP_KEYS, to);
+    lay_bridge_drop(l, &l->rows, 2 * layer + LAY_DROP_VALUES, to + n);
     return LAY_OK;
 }
 

@@ -4,6 +4,7 @@
 #include "engine/bridge/learner_state.h"
 
 #include "engine/base/mem.h"
+#include "engine/base/random.h"
 #include "engine/nn/gradient.h"
 
 #include <stdio.h>
@@ -110,6 +111,7 @@ enum lay_status lay_bridge_learner_create(struct lay_learning *learning,
     l->learning = learning;
     l->train = options->train;
     l->layers = llm->num_hidden_layers;
+    l->dropout = options->dropout;
     const enum lay_status status = build(l, options, weights, encoder, llm, err);
     if (status != LAY_OK) {
         lay_bridge_learner_destroy(l);
@@ -148,10 +150,20 @@ enum lay_status lay_bridge_learner_refresh(struct lay_bridge_learner *l, struct 
     return LAY_OK;
 }
 
+void lay_bridge_drop(const struct lay_bridge_learner *l, const struct lay_bridge_rows *rows, int64_t stream,
+                     float *x)
+{
+    for (int64_t s = 0; s < rows->n_seqs && rows->noise && l->dropout > 0; s++) {
+        const uint64_t key = lay_random_mix(rows->noise[s] + (uint64_t)(stream + 1) * LAY_RANDOM_STEP);
+        lay_dropout(x, rows->lengths[s], l->bridge->H, key, l->dropout);
+        x += rows->lengths[s] * l->bridge->H;
+    }
+}
+
 /* --- the soft prompt --- */
 
-enum lay_status lay_bridge_learn_soft(struct lay_bridge_learner *l, const struct lay_bridge_rows *rows,
-                                      float *soft, struct lay_err *err)
+static enum lay_status map(struct lay_bridge_learner *l, const struct lay_bridge_rows *rows, float *soft,
+                           struct lay_err *err)
 {
     struct lay_bridge *b = l->bridge;
     const float *encoded = rows->hidden[b->last];
@@ -167,12 +179,21 @@ enum lay_status lay_bridge_learn_soft(struct lay_bridge_learner *l, const struct
     return lay_linear_forward(b->linear2, l->active.data, soft, rows->rows, false, err);
 }
 
+enum lay_status lay_bridge_learn_soft(struct lay_bridge_learner *l, const struct lay_bridge_rows *rows,
+                                      float *soft, struct lay_err *err)
+{
+    LAY_TRY(map(l, rows, soft, err));
+    lay_bridge_drop(l, rows, LAY_DROP_SOFT, soft);
+    return LAY_OK;
+}
+
 enum lay_status lay_bridge_soft_backward(struct lay_bridge_learner *l, const struct lay_bridge_rows *rows,
-                                         const float *dsoft, const float *dboundary, struct lay_err *err)
+                                         float *dsoft, const float *dboundary, struct lay_err *err)
 {
     struct lay_bridge *b = l->bridge;
     const int64_t n = rows->rows;
     const float *du = dsoft;
+    lay_bridge_drop(l, rows, LAY_DROP_SOFT, dsoft);
     if (l->boundary_gradient)
         lay_add_rows(dboundary, l->boundary_gradient, rows->n_seqs, b->H);
     LAY_TRY(lay_pieces_cut(&l->pieces, rows->lengths, rows->n_seqs, LAY_PIECE_ROWS, err));

@@ -15,6 +15,8 @@ struct lay_bridge_learner_options {
     const struct lay_bridge_options *bridge;
     bool train;
     bool no_soft_prompt; /* mapping and boundary are not used, so not listed */
+    double dropout;      /* of what the LLM gets: soft prompt rows, and the adapter's states [rows, H] in
+                            front of k_proj and v_proj; in [0, 1) */
 };
 
 struct lay_bridge_learner;
@@ -35,14 +37,15 @@ struct lay_bridge_rows {
     const int64_t *lengths; /* [n_seqs] */
     float *const *hidden;
     float *const *dhidden;
+    const uint64_t *noise; /* [n_seqs] what a sequence's dropout is drawn from; NULL: none */
 };
 
 /* soft [rows, H] = lay_bridge_soft_prompt; its inner activations stay. */
 enum lay_status lay_bridge_learn_soft(struct lay_bridge_learner *learner, const struct lay_bridge_rows *rows,
                                       float *soft, struct lay_err *err);
-/* dsoft [rows, H]; dboundary [n_seqs, H]. */
+/* dsoft [rows, H], overwritten; dboundary [n_seqs, H]. */
 enum lay_status lay_bridge_soft_backward(struct lay_bridge_learner *learner,
-                                         const struct lay_bridge_rows *rows, const float *dsoft,
+                                         const struct lay_bridge_rows *rows, float *dsoft,
                                          const float *dboundary, struct lay_err *err);
 
 /* The adapter for the LLM's pass; false when the bridge has none. `rows` stays borrowed. With `backward` the

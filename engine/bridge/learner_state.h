@@ -10,6 +10,7 @@ struct lay_bridge_learner {
     struct lay_bridge *bridge;
     bool train;
     int64_t layers; /* of the LLM */
+    double dropout;
 
     struct lay_learned linear1, linear2;
     float *boundary_gradient;      /* [H] */
@@ -28,6 +29,13 @@ struct lay_bridge_learner {
     const float **layer_rows;                /* [m] */
     float **dlayer_rows;                     /* [m] */
 };
+
+/* What is dropped has streams of noise of its own: the soft prompt, and keys and values of every LLM layer.
+ */
+enum { LAY_DROP_SOFT, LAY_DROP_KEYS, LAY_DROP_VALUES };
+/* Of x [rows, H], forward or backward; nothing where `rows` has no noise. */
+void lay_bridge_drop(const struct lay_bridge_learner *l, const struct lay_bridge_rows *rows, int64_t stream,
+                     float *x);
 
 /* The aligner's part of create, refresh and destroy (aligner_learner.c). read is called before the bridge is
  * loaded, list after it. */

@@ -43,6 +43,11 @@ void lay_activate_gated_backward(enum lay_activation act, const float *x, const 
 void lay_cross_entropy(float *logits, const int32_t *targets, int64_t rows, int64_t n, float weight,
                        double *loss);
 
+/* Dropout (Srivastava et al. 2014), and its own backward twin. In place: x[r][i] = 0 with this probability
+ * (in [0, 1)), else x[r][i] / (1 − probability). Which ones is a function of key, r and i alone: SplitMix64's
+ * i-th number, below probability · 2⁶⁴, of the stream that starts at the r-th number of the stream at key. */
+void lay_dropout(float *x, int64_t rows, int64_t n, uint64_t key, double probability);
+
 /* lay_fuse_layers backward. a, b: its results; da, db: their gradients, masked in place (ReLU). dweight [2,
  * m] and dbias [2] grow; dlayers (NULL: not wanted) m arrays that grow by weight · da, db. Over n elements.
  */

@@ -50,7 +50,8 @@ static enum lay_status grow_lengths(struct pass *p, struct lay_err *err)
     if (!lay_grow((void **)&t->source_lengths, &t->source_lengths_capacity, n, sizeof *t->source_lengths) ||
         !lay_grow((void **)&t->valid, &t->valid_capacity, n, sizeof *t->valid) ||
         !lay_grow((void **)&t->lengths, &t->lengths_capacity, n, sizeof *t->lengths) ||
-        !lay_grow((void **)&t->offsets, &t->offsets_capacity, n, sizeof *t->offsets))
+        !lay_grow((void **)&t->offsets, &t->offsets_capacity, n, sizeof *t->offsets) ||
+        !lay_grow((void **)&t->noise, &t->noise_capacity, n, sizeof *t->noise))
         return lay_no_memory(err, "the samples of a pass");
     return LAY_OK;
 }
@@ -65,6 +66,7 @@ static enum lay_status measure(struct pass *p, bool official_padding, struct lay
     for (int64_t s = 0; s < p->n; s++) {
         const struct lay_train_sample *sample = &p->samples[s];
         t->lengths[s] = lay_train_rows(t, sample);
+        t->noise[s] = sample->noise;
         t->source_lengths[s] = t->valid[s] = t->encoder ? sample->n_source : 0;
         longest = t->lengths[s] > longest ? t->lengths[s] : longest;
         longest_source = t->valid[s] > longest_source ? t->valid[s] : longest_source;
@@ -135,8 +137,12 @@ static enum lay_status encode(struct pass *p, struct lay_err *err)
         return LAY_OK;
     LAY_TRY(reserve_states(p, learns, err));
     LAY_TRY(lay_encoder_learn(t->encoder, &batch, t->hidden, err));
-    p->bridge_rows = (struct lay_bridge_rows){p->n, p->source_rows, t->source_lengths, t->hidden,
-                                              learns ? t->dhidden : NULL};
+    p->bridge_rows = (struct lay_bridge_rows){.n_seqs = p->n,
+                                              .rows = p->source_rows,
+                                              .lengths = t->source_lengths,
+                                              .hidden = t->hidden,
+                                              .dhidden = learns ? t->dhidden : NULL,
+                                              .noise = p->backward ? t->noise : NULL};
     if (!reads_soft_prompt(t))
         return LAY_OK;
     LAY_TRY(lay_work_reserve(&t->soft, p->source_rows, t->llm_config.hidden_size, err));

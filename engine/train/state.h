@@ -27,9 +27,10 @@ struct lay_trainable {
     int32_t *ids, *targets;          /* [rows] */
     int64_t *source_lengths, *valid; /* [n] padded and own length */
     int64_t *lengths, *offsets;      /* [n] LLM rows; what is added to positions */
+    uint64_t *noise;                 /* [n] */
     double *loss;                    /* [n] */
     size_t source_ids_capacity, ids_capacity, targets_capacity, source_lengths_capacity, valid_capacity,
-        lengths_capacity, offsets_capacity, loss_capacity;
+        lengths_capacity, offsets_capacity, noise_capacity, loss_capacity;
     struct lay_work *states, *dstates; /* [n_hidden] memory behind hidden and dhidden */
     float **hidden, **dhidden;         /* [n_hidden] NULL where the bridge reads none */
     struct lay_work x;                 /* [rows, H] */

@@ -42,8 +42,10 @@ static enum lay_status open_weights(struct lay_trainable *t, const struct lay_tr
 static enum lay_status load_bridge(struct lay_trainable *t, const struct lay_trainable_parts *parts,
                                    struct lay_err *err)
 {
-    const struct lay_bridge_learner_options options = {&parts->bridge_options, t->options.train_bridge,
-                                                       t->options.no_soft_prompt};
+    const struct lay_bridge_learner_options options = {.bridge = &parts->bridge_options,
+                                                       .train = t->options.train_bridge,
+                                                       .no_soft_prompt = t->options.no_soft_prompt,
+                                                       .dropout = t->options.dropout};
     LAY_TRY(lay_bridge_learner_create(&t->learning, &options, t->weights[BRIDGE], &t->encoder_config,
                                       &t->llm_config, &t->bridge, err));
     t->n_hidden = t->encoder_config.num_hidden_layers + 1;
@@ -115,8 +117,9 @@ void lay_trainable_destroy(struct lay_trainable *t)
         lay_work_free(&t->states[i]);
         lay_work_free(&t->dstates[i]);
     }
-    void *const memory[] = {t->source_ids, t->ids,  t->targets, t->source_lengths, t->valid,  t->lengths,
-                            t->offsets,    t->loss, t->states,  t->dstates,        t->hidden, t->dhidden};
+    void *const memory[] = {t->source_ids, t->ids,     t->targets, t->source_lengths, t->valid,
+                            t->lengths,    t->offsets, t->noise,   t->loss,           t->states,
+                            t->dstates,    t->hidden,  t->dhidden};
     for (size_t i = 0; i < sizeof memory / sizeof *memory; i++)
         lay_free(memory[i]);
     lay_work_free(&t->x);

@@ -37,6 +37,8 @@ struct lay_trainable_options {
     bool train_bridge, train_llm, train_encoder;
     bool train_head;     /* lm_head alone, as LangBridge's official configuration has it */
     bool no_soft_prompt; /* ablation: mapped states and boundary are left out of the row (and not trained) */
+    double dropout;      /* while gradients are accumulated, of what the bridge gives the LLM: soft prompt
+                            rows and adapter states (bridge/learner.h); in [0, 1) */
     size_t memory;       /* bytes for everything; 0: what the machine has free */
     int64_t rows; /* LLM rows of a pass at most; 0: 2048. A sample that is longer is a pass of its own */
     int64_t source_rows; /* encoder rows of a pass at most; 0: as rows */
@@ -60,6 +62,7 @@ const struct lay_parameter *lay_trainable_parameter(const struct lay_trainable *
 struct lay_train_sample {
     const int32_t *source, *prompt, *target;
     int64_t n_source, n_prompt, n_target;
+    uint64_t noise; /* what its dropout is drawn from, by row and channel */
 };
 
 /* Sums over samples; fields are added to, so start from {0}. */

@@ -114,6 +114,8 @@ static void add_training(cJSON *manifest, const struct lay_train_options *o, con
     cJSON_AddStringToObject(t, "schedule", lay_schedule_name(schedule->kind));
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
         cJSON_AddNumberToObject(t, numbers[i].name, numbers[i].value);
+    if (o->dropout > 0) /* manifests of before there was any go on */
+        cJSON_AddNumberToObject(t, "dropout", o->dropout);
     cJSON_AddStringToObject(t, "compute", lay_dtype_name(o->compute));
     cJSON_AddStringToObject(t, "saved_as", lay_dtype_name(o->save_dtype));
     cJSON_AddStringToObject(t, "save_format", o->bin ? "bin" : "safetensors");

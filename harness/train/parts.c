@@ -16,6 +16,9 @@ static enum lay_status check_options(const struct lay_train_options *o, const st
             "--train: a plain system has neither bridge nor encoder; its LLM can be trained (llm)");
     if (is_plain(p) && o->init)
         return lay_fail(err, LAY_ERR_USAGE, "--init: a plain system has no bridge to start from");
+    if (is_plain(p) && o->dropout > 0)
+        return lay_fail(err, LAY_ERR_USAGE,
+                        "--dropout: it is of what a bridge gives the LLM; a plain system has no bridge");
     if (is_plain(p) && o->translation && !o->text_prompt)
         return lay_fail(err, LAY_ERR_USAGE,
                         "--stage translation: a plain LLM would read nothing; give it --text-prompt");
@@ -99,6 +102,7 @@ struct lay_trainable_options lay_train_parts_options(const struct lay_train_part
                                           .train_encoder = parts->train_encoder,
                                           .train_head = parts->train_head,
                                           .no_soft_prompt = !is_plain(parts) && !parts->file.soft_prompt,
+                                          .dropout = options->dropout,
                                           .memory = options->memory,
                                           .rows = options->pass_rows};
 }

@@ -2,7 +2,9 @@
 
 #include "engine/base/file.h"
 #include "engine/base/mem.h"
+#include "engine/base/random.h"
 #include "engine/dnn/linear.h"
+#include "engine/train/order.h"
 #include "harness/run/manifest.h"
 #include "harness/run/rundir.h"
 #include "harness/run/signals.h"
@@ -63,8 +65,11 @@ static enum lay_status take_batch(struct trainer *t, int64_t step, size_t *count
     t->order_epoch = epoch;
     const size_t left = t->samples.n_train - first;
     *count = left < (size_t)t->options->batch ? left : (size_t)t->options->batch;
-    for (size_t i = 0; i < *count; i++)
+    const uint64_t noise = ~lay_random_state((uint64_t)t->options->seed, (uint64_t)step);
+    for (size_t i = 0; i < *count; i++) {
         t->batch[i] = t->samples.items[t->order[first + i]];
+        t->batch[i].noise = lay_random_mix(noise + (t->order[first + i] + 1) * LAY_RANDOM_STEP);
+    }
     return LAY_OK;
 }
 

@@ -35,6 +35,7 @@ struct lay_train_options {
     double warm_up;               /* share of the steps */
     struct lay_adamw adamw;
     double clip;
+    double dropout; /* of what the bridge gives the LLM */
     int64_t seed;
     int64_t source_length, prompt_length, target_length; /* tokens, special ones included */
     bool cut_targets;

@@ -134,13 +134,31 @@ class Training(unittest.TestCase):
                 self.assertLess(abs(ours - theirs), 2e-5 * theirs, f"{method}, step {step + 1}")
 
     def test_threads_and_passes_change_no_bit(self):
-        options = ["--train", "bridge,llm,encoder", "--steps", 4, "--batch-size", 4, "--lr", "1e-2", "--dev", 2]
+        options = ["--train", "bridge,llm,encoder", "--steps", 4, "--batch-size", 4, "--lr", "1e-2", "--dev", 2,
+                   "--dropout", 0.2]
         self.succeed(*train("layalign", self.directory / "one", *options))
         self.succeed(*train("layalign", self.directory / "two", *options, "--threads", 2, "--pass-rows", 20))
         self.assertEqual(content(self.directory / "one"), content(self.directory / "two"))
 
+    def test_dropout_differs_from_step_to_step_and_from_seed_to_seed(self):
+        """With a rate of nearly nothing, a loss changes with what is dropped alone: the batch is the whole data."""
+        losses = {}
+        for seed in (0, 1):
+            for share in ("0", "0.3"):
+                out = self.directory / f"{seed}-{share}"
+                init = DEMO / "bridges" / "layalign" / "model.safetensors"
+                self.succeed(*train("layalign", out, "--init", init, "--steps", 3, "--batch-size", 11, "--lr", "1e-12",
+                                    "--seed", seed, "--dropout", share))
+                manifest = json.loads((out / "manifest.json").read_text())
+                self.assertEqual(manifest["training"].get("dropout", 0), float(share))
+                losses[seed, share] = [round(float(row["loss"]), 4) for row in read_log(out)]
+        self.assertEqual(losses[0, "0"], losses[1, "0"])
+        self.assertEqual(len(set(losses[0, "0"])), 1)
+        self.assertEqual(len({*losses[0, "0.3"], *losses[1, "0.3"], *losses[0, "0"]}), 7)
+
     def test_killed_and_interrupted_runs_go_on_to_the_bit(self):
-        options = ["--steps", 60, "--batch-size", 4, "--lr", "1e-2", "--save-every", 5, "--dev", 2, "--dev-every", 8]
+        options = ["--steps", 60, "--batch-size", 4, "--lr", "1e-2", "--save-every", 5, "--dev", 2, "--dev-every", 8,
+                   "--dropout", 0.1]
         whole, broken = self.directory / "whole", self.directory / "broken"
         self.succeed(*train("layalign", whole, *options))
         for number, code in ((signal.SIGKILL, -9), (signal.SIGINT, 130)):
@@ -401,6 +419,8 @@ class Training(unittest.TestCase):
             (2, "neither bridge nor encoder", train("plain", out, "--train", "encoder")),
             (2, "would read nothing", train("plain", out, stage="translation", data=self.directory / "pairs")),
             (2, "--lr", train("layalign", out, "--lr", "-1")),
+            (2, "--dropout", train("layalign", out, "--dropout", "1")),
+            (2, "--dropout", train("plain", out, "--dropout", "0.1")),
             (2, "--preset", train("layalign", out, "--preset", "gpt")),
             (2, "--schedule", train("layalign", out, "--schedule", "step")),
             (2, "--save-format", train("layalign", out, "--save-format", "gguf")),

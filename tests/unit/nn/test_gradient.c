@@ -531,18 +531,52 @@ static void attention(void **state)
         attention_of(&shapes[i]);
 }
 
+/* --- dropout --- */
+
+/* How many go, by the binomial distribution. Which ones: tests/unit/train/reference.h says it once more. */
+static void dropout(void **state)
+{
+    enum { ROWS = 50, N = 1001 };
+    static float x[ROWS * N], again[ROWS * N], other[ROWS * N];
+    (void)state;
+    for (int64_t i = 0; i < ROWS * N; i++)
+        x[i] = again[i] = other[i] = (float)(i + 1);
+    lay_dropout(x, ROWS, N, 7, 0.25);
+    const int threads = omp_get_max_threads();
+    omp_set_num_threads(threads == 1 ? 2 : 1);
+    lay_dropout(again, ROWS, N, 7, 0.25);
+    omp_set_num_threads(threads);
+    assert_same(x, again, ROWS * N);
+    lay_dropout(other, ROWS, N, 8, 0.25);
+    int64_t dropped = 0, both = 0;
+    for (int64_t i = 0; i < ROWS * N; i++) {
+        assert_true(x[i] == 0 || x[i] == (float)(i + 1) * (float)(4.0 / 3.0));
+        dropped += x[i] == 0;
+        both += x[i] == 0 && other[i] == 0;
+    }
+    /* 50 050 elements: five standard deviations around 1/4 and, independent ones, 1/16 */
+    assert_in_range(dropped, 12512 - 485, 12512 + 485);
+    assert_in_range(both, 3128 - 271, 3128 + 271);
+    for (int64_t i = 0; i < N; i++)
+        again[i] = (float)i;
+    lay_dropout(again, 1, N, 7, 0);
+    for (int64_t i = 0; i < N; i++)
+        assert_true(again[i] == (float)i);
+    /* the rows are the same whatever stands below them */
+    for (int64_t i = 0; i < 3 * N; i++)
+        again[i] = (float)(i + 1);
+    lay_dropout(again, 3, N, 7, 0.25);
+    assert_same(x, again, 3 * N);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(norms),
-        cmocka_unit_test(norms_do_not_depend_on_threads),
-        cmocka_unit_test(sums_of_rows_are_added_in_order),
-        cmocka_unit_test(rope),
-        cmocka_unit_test(activations),
-        cmocka_unit_test(cross_entropy),
-        cmocka_unit_test(a_logit_that_is_not_a_number_makes_the_loss_one),
-        cmocka_unit_test(fusion),
-        cmocka_unit_test(attention),
+        cmocka_unit_test(norms),         cmocka_unit_test(norms_do_not_depend_on_threads),
+        cmocka_unit_test(dropout),       cmocka_unit_test(sums_of_rows_are_added_in_order),
+        cmocka_unit_test(rope),          cmocka_unit_test(activations),
+        cmocka_unit_test(cross_entropy), cmocka_unit_test(a_logit_that_is_not_a_number_makes_the_loss_one),
+        cmocka_unit_test(fusion),        cmocka_unit_test(attention),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

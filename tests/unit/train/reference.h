@@ -23,6 +23,7 @@ struct reference {
     const struct lay_encoder_config *encoder; /* NULL: plain */
     enum lay_method method;
     bool mlp, no_soft_prompt;
+    double dropout;
     int64_t padded;                                /* official padding: rows of every source; 0: no pads */
     int64_t position;                              /* of a sample's first row, behind its pads on the left */
     int64_t language_layers[4], n_language_layers; /* LayAlign */
@@ -395,6 +396,27 @@ static void encode(const struct reference *r, const struct lay_train_sample *s, 
 
 /* --- bridge --- */
 
+static uint64_t noise; /* of the sample in hand */
+
+/* SplitMix64's n-th number, from 0, of the stream that starts at x. */
+static uint64_t drawn(uint64_t x, int64_t n)
+{
+    x += 0x9e3779b97f4a7c15u * (uint64_t)(n + 1);
+    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
+    x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
+    return x ^ (x >> 31);
+}
+
+static double *drop(const struct reference *r, double *x, int64_t rows, int64_t width, int64_t stream)
+{
+    for (int64_t t = 0; t < rows; t++)
+        for (int64_t i = 0; i < width; i++) {
+            const double u = ldexp((double)drawn(drawn(drawn(noise, stream), t), i), -64);
+            x[t * width + i] *= u < r->dropout ? 0 : 1 / (1 - r->dropout);
+        }
+    return x;
+}
+
 static double *soft_prompt(const struct reference *r, double **hidden, int64_t n)
 {
     const int64_t d = r->encoder->hidden_size, H = r->llm->hidden_size;
@@ -485,8 +507,11 @@ static double *attend(const struct reference *r, const double *h, int64_t rows, 
     for (int64_t i = 0; i < r->n_language_layers; i++) {
         if (r->language_layers[i] != layer)
             continue;
-        const double *ka = project(r, adapter_state(r, hidden, n_source, 2 * i), n_source, layer, 'k');
-        const double *va = project(r, adapter_state(r, hidden, n_source, 2 * i + 1), n_source, layer, 'v');
+        const int64_t H = c->hidden_size, stream = 1 + 2 * layer;
+        double *keys = drop(r, adapter_state(r, hidden, n_source, 2 * i), n_source, H, stream);
+        double *values = drop(r, adapter_state(r, hidden, n_source, 2 * i + 1), n_source, H, stream + 1);
+        const double *ka = project(r, keys, n_source, layer, 'k');
+        const double *va = project(r, values, n_source, layer, 'v');
         const float *gate = find(r, "model_llm.model.model.layers.%d.self_attn.adaption_gate", (int)layer);
         add(out, attention(r, &a, q, ka, va), rows * a.heads * a.head_dim, at(r, gate, 0));
     }
@@ -531,7 +556,7 @@ static double *inputs(const struct reference *r, const struct lay_train_sample *
     if (soft) {
         const float *boundary =
             r->method == LAY_LANGBRIDGE ? find(r, "lb.alignment.enc_eos") : find(r, "mapping.end_boundary");
-        add(x + H, soft_prompt(r, hidden, s->n_source), s->n_source * H, 1);
+        add(x + H, drop(r, soft_prompt(r, hidden, s->n_source), s->n_source, H, 0), s->n_source * H, 1);
         for (int64_t i = 0; i < H; i++)
             x[(head - 1) * H + i] = at(r, boundary, i);
     }
@@ -546,6 +571,7 @@ static double sample_loss(const struct reference *r, const struct lay_train_samp
     const int64_t H = c->hidden_size, V = c->vocab_size;
     double *hidden[8] = {0}, sum = 0;
     int64_t rows;
+    noise = s->noise;
     if (r->encoder)
         encode(r, s, hidden);
     double *x = inputs(r, s, hidden, &rows);
