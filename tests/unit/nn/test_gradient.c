@@ -91,9 +91,7 @@ static void check_norm(int64_t rows, int64_t n, bool centred)
     void (*const grow)(const float *, const float *, float *, int64_t, int64_t, float) =
         centred ? lay_layer_norm_weight : lay_rms_norm_weight;
     float *x = random_floats(rows * n, 2), *w = random_floats(n, 1), *dy = random_floats(rows * n, 1);
-    float *dx = calloc((size_t)(rows * n), sizeof *dx), *dw = calloc((size_t)n, sizeof *dw),
-          *parts = calloc((size_t)n, sizeof *parts);
-    assert_true(dx && dw && parts);
+    float *dx = random_floats(rows * n, 0), *dw = random_floats(n, 0), *parts = random_floats(n, 0);
     for (int64_t i = 0; i < rows * n; i++)
         x[i] += centred ? 0.75f : 0; /* a mean that is not 0 */
     backward(x, w, dy, dx, rows, n, 1e-5f);
