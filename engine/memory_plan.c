@@ -91,8 +91,8 @@ static double llm_row(const struct lay_memory_needs *needs)
     return 2 * H + 2 * q + 2 * kv + 3 * I + larger(H, I) + sums;
 }
 
-/* The same for a source token: the encoder's buffers, the hidden states a bridge reads, its soft prompt and
- * the states of one adapter layer. */
+/* The same for a source token: the encoder's buffers, the hidden states a bridge reads, its mapping's
+ * inner rows and soft prompt, fused rows, and the states of one adapter layer. */
 static double encoder_row(const struct lay_memory_needs *needs)
 {
     const struct lay_encoder_config *c = needs->encoder;
@@ -100,7 +100,8 @@ static double encoder_row(const struct lay_memory_needs *needs)
     const double H = (double)needs->llm->hidden_size;
     const double hidden = needs->method == LAY_LAYALIGN ? (double)c->num_hidden_layers + 1 : 1;
     const double ffn = (c->gated ? 3 : 1) * (double)c->intermediate_size;
-    return 2 * d + 4 * inner + ffn + hidden * d + 2 * d + (needs->method == LAY_LAYALIGN ? 5 : 1) * H;
+    const double fused = needs->method == LAY_LAYALIGN ? 2 * LAY_FUSED_LAYERS : 0;
+    return 2 * d + 4 * inner + ffn + (hidden + 2 + fused) * d + (needs->method == LAY_LAYALIGN ? 5 : 1) * H;
 }
 
 /* Prompts prepared ahead and not read yet hold about two encoder passes of rows; the head sees 64 rows at a

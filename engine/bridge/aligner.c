@@ -32,19 +32,27 @@ static enum lay_status project(struct lay_aligner *a, const float *r, int64_t ro
     return lay_linear_forward(a->fc3, a->inner.data, out, rows, false, err);
 }
 
-enum lay_status lay_aligner_states(struct lay_aligner *a, float *const *hidden, int64_t rows, int64_t i,
-                                   float *keys, float *values, struct lay_err *err)
+enum lay_status lay_aligner_fuse(struct lay_aligner *a, float *const *hidden, int64_t rows, int64_t first,
+                                 int64_t n, struct lay_err *err)
 {
-    LAY_TRY(lay_work_reserve(&a->r, rows, 2 * a->d, err));
-    if (a->fc3)
-        LAY_TRY(lay_work_reserve(&a->inner, rows, a->H, err));
+    LAY_TRY(lay_work_reserve(&a->r, 2 * n * rows, a->d, err));
     for (int64_t j = 0; j < a->m; j++)
         a->fused[j] = hidden[a->encoder_layers[j]];
-    float *r_key = a->r.data, *r_value = a->r.data + rows * a->d;
-    lay_fuse_layers(a->fused, a->m, a->fc1 + 2 * i * a->m, a->fc1_bias + 2 * i, r_key, r_value, rows * a->d);
+    lay_fuse_layers(a->fused, a->m, a->fc1 + 2 * first * a->m, a->fc1_bias + 2 * first, 2 * n, a->r.data,
+                    rows * a->d);
+    a->r_first = first;
     lay_profile_lap(LAY_OP_FUSE);
-    LAY_TRY(project(a, r_key, rows, keys, err));
-    LAY_TRY(project(a, r_value, rows, values, err));
+    return LAY_OK;
+}
+
+enum lay_status lay_aligner_states(struct lay_aligner *a, int64_t rows, int64_t i, float *keys, float *values,
+                                   struct lay_err *err)
+{
+    const float *r = a->r.data + 2 * (i - a->r_first) * rows * a->d;
+    if (a->fc3)
+        LAY_TRY(lay_work_reserve(&a->inner, rows, a->H, err));
+    LAY_TRY(project(a, r, rows, keys, err));
+    LAY_TRY(project(a, r + rows * a->d, rows, values, err));
     lay_profile_lap(LAY_OP_MAPPING);
     return LAY_OK;
 }

@@ -94,7 +94,9 @@ static enum lay_status states(void *context, int64_t layer, float *keys, float *
 {
     struct lay_bridge_learner *l = context;
     struct lay_aligner *a = l->bridge->aligner;
-    LAY_TRY(lay_aligner_states(a, l->rows.hidden, l->rows.rows, index_of(a, layer), keys, values, err));
+    const int64_t i = index_of(a, layer);
+    LAY_TRY(lay_aligner_fuse(a, l->rows.hidden, l->rows.rows, i, 1, err));
+    LAY_TRY(lay_aligner_states(a, l->rows.rows, i, keys, values, err));
     lay_bridge_drop(l, &l->rows, 2 * layer + LAY_DROP_KEYS, keys);
     lay_bridge_drop(l, &l->rows, 2 * layer + LAY_DROP_VALUES, values);
     return LAY_OK;
@@ -178,16 +180,12 @@ static void gather(struct lay_bridge_learner *l, const struct group *g)
 {
     const struct lay_aligner *a = l->bridge->aligner;
     const int64_t size = g->n * a->d, H = a->H;
-    for (int64_t i = 0; i < g->layers; i++) {
-        const int64_t layer = g->first + i;
-        float *fused = l->fused.data + 2 * i * size;
-        lay_fuse_layers(l->layer_rows, a->m, a->fc1 + 2 * layer * a->m, a->fc1_bias + 2 * layer, fused,
-                        fused + size, size);
-        for (int64_t k = 0; k < 2; k++)
-            memcpy(l->dstate.data + (2 * i + k) * g->n * H,
-                   l->dstates.data + ((2 * layer + k) * l->rows.rows + g->row) * H,
-                   (size_t)(g->n * H) * sizeof(float));
-    }
+    lay_fuse_layers(l->layer_rows, a->m, a->fc1 + 2 * g->first * a->m, a->fc1_bias + 2 * g->first,
+                    2 * g->layers, l->fused.data, size);
+    for (int64_t k = 0; k < 2 * g->layers; k++)
+        memcpy(l->dstate.data + k * g->n * H,
+               l->dstates.data + ((2 * g->first + k) * l->rows.rows + g->row) * H,
+               (size_t)(g->n * H) * sizeof(float));
 }
 
 /* d fused from d state, through fc3 and its ReLU if there is one. */

@@ -16,8 +16,9 @@ struct lay_aligner {
     bool *has_gate;
     struct lay_llm_adapter adapter; /* views of the two above */
     const float **fused;            /* [m] the chosen hidden states, work memory */
-    struct lay_work r;              /* [2, rows, d] */
-    struct lay_work inner;          /* [rows, H], structure MLP */
+    struct lay_work r;              /* [n, 2, rows, d]: r_k and r_v of language layers r_first … */
+    int64_t r_first;
+    struct lay_work inner; /* [rows, H], structure MLP */
 };
 
 #endif

@@ -121,10 +121,16 @@ int64_t lay_bridge_adapter_layer(const struct lay_bridge *bridge, int64_t i)
     return lay_aligner_layer(bridge->aligner, i);
 }
 
-enum lay_status lay_bridge_adapter_states(struct lay_bridge *bridge, float *const *hidden, int64_t rows,
-                                          int64_t i, float *keys, float *values, struct lay_err *err)
+enum lay_status lay_bridge_adapter_fuse(struct lay_bridge *bridge, float *const *hidden, int64_t rows,
+                                        int64_t first, int64_t n, struct lay_err *err)
 {
-    return lay_aligner_states(bridge->aligner, hidden, rows, i, keys, values, err);
+    return lay_aligner_fuse(bridge->aligner, hidden, rows, first, n, err);
+}
+
+enum lay_status lay_bridge_adapter_states(struct lay_bridge *bridge, int64_t rows, int64_t i, float *keys,
+                                          float *values, struct lay_err *err)
+{
+    return lay_aligner_states(bridge->aligner, rows, i, keys, values, err);
 }
 
 const struct lay_llm_adapter *lay_bridge_adapter(const struct lay_bridge *bridge)

@@ -64,12 +64,16 @@ enum lay_status lay_bridge_soft_prompt(struct lay_bridge *bridge, float *const *
 /* [H]: end_boundary or enc_eos, which follows the soft prompt. */
 const float *lay_bridge_boundary(const struct lay_bridge *bridge);
 
-/* LayAlign (others: 0 layers). Entry i of language_layers; keys and values [rows, H] are the states before
- * that layer's own k_proj and v_proj. */
+/* LayAlign (others: 0 layers). Entries of language_layers: fuse reads the hidden states for entries first …
+ * first + n − 1 at once; states makes keys and values [rows, H] of one of these, before that layer's own
+ * k_proj and v_proj. Fused rows of up to LAY_FUSED_LAYERS entries are worth their memory. */
+#define LAY_FUSED_LAYERS 4
 int64_t lay_bridge_adapter_count(const struct lay_bridge *bridge);
 int64_t lay_bridge_adapter_layer(const struct lay_bridge *bridge, int64_t i);
-enum lay_status lay_bridge_adapter_states(struct lay_bridge *bridge, float *const *hidden, int64_t rows,
-                                          int64_t i, float *keys, float *values, struct lay_err *err);
+enum lay_status lay_bridge_adapter_fuse(struct lay_bridge *bridge, float *const *hidden, int64_t rows,
+                                        int64_t first, int64_t n, struct lay_err *err);
+enum lay_status lay_bridge_adapter_states(struct lay_bridge *bridge, int64_t rows, int64_t i, float *keys,
+                                          float *values, struct lay_err *err);
 /* Gates per LLM layer; NULL when the bridge has no adapter, or the ablation no_adapter switched it off. */
 const struct lay_llm_adapter *lay_bridge_adapter(const struct lay_bridge *bridge);
 /* False when lay_bridge_adapter is NULL. */

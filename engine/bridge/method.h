@@ -52,8 +52,10 @@ int64_t lay_aligner_count(const struct lay_aligner *aligner);
 int64_t lay_aligner_layer(const struct lay_aligner *aligner, int64_t i);
 const struct lay_llm_adapter *lay_aligner_adapter(const struct lay_aligner *aligner);
 void lay_aligner_fusion(const struct lay_aligner *aligner, struct lay_fusion *fusion);
-/* As lay_bridge_adapter_states. */
-enum lay_status lay_aligner_states(struct lay_aligner *aligner, float *const *hidden, int64_t rows, int64_t i,
-                                   float *keys, float *values, struct lay_err *err);
+/* As lay_bridge_adapter_fuse and lay_bridge_adapter_states. */
+enum lay_status lay_aligner_fuse(struct lay_aligner *aligner, float *const *hidden, int64_t rows,
+                                 int64_t first, int64_t n, struct lay_err *err);
+enum lay_status lay_aligner_states(struct lay_aligner *aligner, int64_t rows, int64_t i, float *keys,
+                                   float *values, struct lay_err *err);
 
 #endif

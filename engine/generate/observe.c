@@ -13,6 +13,7 @@ struct group {
     void (*heard)(void *context, const struct lay_observation *observation);
     void *context;
     struct lay_kv_pool *pool;
+    struct lay_encoded *encoded;
 
     size_t first;
     int64_t n;
@@ -91,6 +92,7 @@ static enum lay_status create(struct group *g, size_t count, struct lay_err *err
     }
     if (!complete)
         return lay_no_memory(err, "the states of a forward pass");
+    LAY_TRY(lay_encoded_create(g->models, &g->encoded, err));
     return lay_kv_pool_create(&shape, most_pages * lay_kv_page_bytes(&shape), &g->pool, err);
 }
 
@@ -107,6 +109,7 @@ static void destroy(struct group *g)
     lay_free(g->x);
     lay_free(g->base_norm);
     lay_free(g->ratio);
+    lay_encoded_destroy(g->encoded);
     lay_kv_pool_destroy(g->pool);
 }
 
@@ -217,7 +220,8 @@ static enum lay_status run(struct group *g, struct lay_err *err)
     const struct lay_prepare_listener listener = {keep_hidden, g};
     for (int64_t i = 0; i < g->n; i++)
         g->requests[i] = &g->ids[g->first + (size_t)i];
-    LAY_TRY(lay_prepare_heard(g->models, g->pool, g->requests, g->n, &listener, g->prepared, err));
+    LAY_TRY(
+        lay_prepare_heard(g->models, g->pool, g->requests, g->n, g->encoded, &listener, g->prepared, err));
     const enum lay_status status = forward(g, err);
     if (status == LAY_OK)
         deliver(g);

@@ -2,6 +2,7 @@
 
 #include "engine/base/mem.h"
 #include "engine/base/profile.h"
+#include "engine/model/load.h"
 
 #include <assert.h>
 #include <string.h>
@@ -22,60 +23,78 @@ int64_t lay_prepared_adapter_tokens(const struct lay_models *models, const struc
 }
 
 /* Everything one pass of encoder and bridge leaves behind, for all rows of the batch. */
-struct encoded {
+struct lay_encoded {
     int64_t rows;
     int32_t *ids;             /* [rows], padded */
     int64_t *lengths, *valid; /* [n] */
-    float **hidden;           /* [layers + 1], NULL where not wanted, else [rows, d] */
-    int64_t n_hidden;
-    float *soft_prompt;   /* [rows, H] */
-    float *keys, *values; /* [rows, H], one adapter layer at a time */
+    size_t ids_room, lengths_room, valid_room;
+    struct lay_work *states;      /* [layers + 1], [rows, d] where wanted */
+    float **hidden;               /* [layers + 1] views of them, NULL where not wanted */
+    int64_t n_hidden;             /* layers + 1; 0 for plain */
+    struct lay_work soft_prompt;  /* [rows, H] */
+    struct lay_work keys, values; /* [rows, H], one adapter layer at a time */
 };
 
-static void encoded_free(struct encoded *e)
+enum lay_status lay_encoded_create(const struct lay_models *models, struct lay_encoded **encoded,
+                                   struct lay_err *err)
 {
-    for (int64_t i = 0; e->hidden && i < e->n_hidden; i++)
-        lay_free(e->hidden[i]);
+    struct lay_encoded *e = *encoded = lay_alloc(1, sizeof *e);
+    if (!e)
+        return lay_no_memory(err, "the encoder's states");
+    if (!models->encoder)
+        return LAY_OK;
+    e->n_hidden = lay_encoder_config(models->encoder)->num_hidden_layers + 1;
+    e->states = lay_alloc((size_t)e->n_hidden, sizeof *e->states);
+    e->hidden = lay_alloc((size_t)e->n_hidden, sizeof *e->hidden);
+    return e->states && e->hidden ? LAY_OK : lay_no_memory(err, "the encoder's states");
+}
+
+void lay_encoded_destroy(struct lay_encoded *e)
+{
+    if (!e)
+        return;
+    for (int64_t i = 0; e->states && i < e->n_hidden; i++)
+        lay_work_free(&e->states[i]);
+    lay_work_free(&e->soft_prompt);
+    lay_work_free(&e->keys);
+    lay_work_free(&e->values);
+    lay_free(e->states);
     lay_free(e->hidden);
     lay_free(e->ids);
     lay_free(e->lengths);
     lay_free(e->valid);
-    lay_free(e->soft_prompt);
-    lay_free(e->keys);
-    lay_free(e->values);
+    lay_free(e);
 }
 
-static enum lay_status encoded_alloc(struct encoded *e, const struct lay_models *models,
-                                     const struct lay_prompt_ids *const *ids, int64_t n, bool all_hidden,
-                                     struct lay_err *err)
+static enum lay_status encoded_reserve(struct lay_encoded *e, const struct lay_models *models,
+                                       const struct lay_prompt_ids *const *ids, int64_t n, bool all_hidden,
+                                       struct lay_err *err)
 {
-    const struct lay_encoder_config *config = lay_encoder_config(models->encoder);
-    const size_t hidden_size = (size_t)lay_llm_config(models->llm)->hidden_size;
-    *e = (struct encoded){.n_hidden = config->num_hidden_layers + 1};
+    const int64_t d = lay_encoder_config(models->encoder)->hidden_size,
+                  H = lay_llm_config(models->llm)->hidden_size;
+    e->rows = 0;
     for (int64_t s = 0; s < n; s++)
         e->rows += ids[s]->padded_source;
-    const size_t rows = (size_t)e->rows;
-    e->ids = lay_alloc(rows, sizeof *e->ids);
-    e->lengths = lay_alloc((size_t)n, sizeof *e->lengths);
-    e->valid = lay_alloc((size_t)n, sizeof *e->valid);
-    e->hidden = lay_alloc((size_t)e->n_hidden, sizeof *e->hidden);
-    e->soft_prompt = lay_alloc_aligned(rows * hidden_size, sizeof(float));
-    bool complete = e->ids && e->lengths && e->valid && e->hidden && e->soft_prompt;
+    if (!lay_grow((void **)&e->ids, &e->ids_room, (size_t)e->rows, sizeof *e->ids) ||
+        !lay_grow((void **)&e->lengths, &e->lengths_room, (size_t)n, sizeof *e->lengths) ||
+        !lay_grow((void **)&e->valid, &e->valid_room, (size_t)n, sizeof *e->valid))
+        return lay_no_memory(err, "the encoder's ids");
+    LAY_TRY(lay_work_reserve(&e->soft_prompt, e->rows, H, err));
     if (lay_bridge_adapter(models->bridge)) {
-        e->keys = lay_alloc_aligned(rows * hidden_size, sizeof(float));
-        e->values = lay_alloc_aligned(rows * hidden_size, sizeof(float));
-        complete = complete && e->keys && e->values;
+        LAY_TRY(lay_work_reserve(&e->keys, e->rows, H, err));
+        LAY_TRY(lay_work_reserve(&e->values, e->rows, H, err));
     }
-    for (int64_t i = 0; complete && i < e->n_hidden; i++) {
+    for (int64_t i = 0; i < e->n_hidden; i++) {
+        e->hidden[i] = NULL;
         if (!all_hidden && !lay_bridge_wants_hidden(models->bridge, i))
             continue;
-        e->hidden[i] = lay_alloc_aligned(rows * (size_t)config->hidden_size, sizeof(float));
-        complete = e->hidden[i] != NULL;
+        LAY_TRY(lay_work_reserve(&e->states[i], e->rows, d, err));
+        e->hidden[i] = e->states[i].data;
     }
-    return complete ? LAY_OK : lay_no_memory(err, "the encoder's states");
+    return LAY_OK;
 }
 
-static enum lay_status encode(struct encoded *e, const struct lay_models *models,
+static enum lay_status encode(struct lay_encoded *e, const struct lay_models *models,
                               const struct lay_prompt_ids *const *ids, int64_t n, struct lay_err *err)
 {
     const int32_t pad = lay_encoder_config(models->encoder)->pad_id;
@@ -92,7 +111,7 @@ static enum lay_status encode(struct encoded *e, const struct lay_models *models
     LAY_TRY(lay_encoder_forward(models->encoder, &batch, e->hidden, err));
     lay_profile_phase(LAY_PHASE_ALIGNER);
     if (reads_soft_prompt(models))
-        LAY_TRY(lay_bridge_soft_prompt(models->bridge, e->hidden, e->rows, e->soft_prompt, err));
+        LAY_TRY(lay_bridge_soft_prompt(models->bridge, e->hidden, e->rows, e->soft_prompt.data, err));
     return LAY_OK;
 }
 
@@ -121,20 +140,24 @@ static enum lay_status assemble(const struct lay_models *models, const struct la
 }
 
 /* Keys and values of every adapter layer into each request's pages. */
-static enum lay_status write_adapters(struct encoded *e, const struct lay_models *models,
+static enum lay_status write_adapters(struct lay_encoded *e, const struct lay_models *models,
                                       struct lay_kv_pool *pool, int64_t n, struct lay_prepared *prepared,
                                       struct lay_err *err)
 {
     const int64_t hidden_size = lay_llm_config(models->llm)->hidden_size;
     for (int64_t s = 0; s < n; s++)
         LAY_TRY(lay_kv_reserve(pool, &prepared[s].adapter, e->lengths[s], err));
-    for (int64_t i = 0; i < lay_bridge_adapter_count(models->bridge); i++) {
+    const int64_t count = lay_bridge_adapter_count(models->bridge);
+    for (int64_t i = 0; i < count; i++) {
         const int64_t layer = lay_bridge_adapter_layer(models->bridge, i);
-        LAY_TRY(lay_bridge_adapter_states(models->bridge, e->hidden, e->rows, i, e->keys, e->values, err));
+        const int64_t fused = count - i < LAY_FUSED_LAYERS ? count - i : LAY_FUSED_LAYERS;
+        if (i % LAY_FUSED_LAYERS == 0)
+            LAY_TRY(lay_bridge_adapter_fuse(models->bridge, e->hidden, e->rows, i, fused, err));
+        LAY_TRY(lay_bridge_adapter_states(models->bridge, e->rows, i, e->keys.data, e->values.data, err));
         int64_t first = 0;
         for (int64_t s = 0; s < n; s++) {
-            LAY_TRY(lay_llm_write_adapter(models->llm, pool, layer, e->keys + first * hidden_size,
-                                          e->values + first * hidden_size, e->lengths[s],
+            LAY_TRY(lay_llm_write_adapter(models->llm, pool, layer, e->keys.data + first * hidden_size,
+                                          e->values.data + first * hidden_size, e->lengths[s],
                                           &prepared[s].adapter, 0, err));
             first += e->lengths[s];
         }
@@ -146,41 +169,37 @@ static enum lay_status write_adapters(struct encoded *e, const struct lay_models
 
 enum lay_status lay_prepare_heard(const struct lay_models *models, struct lay_kv_pool *pool,
                                   const struct lay_prompt_ids *const *ids, int64_t n,
-                                  const struct lay_prepare_listener *listener, struct lay_prepared *prepared,
-                                  struct lay_err *err)
+                                  struct lay_encoded *encoded, const struct lay_prepare_listener *listener,
+                                  struct lay_prepared *prepared, struct lay_err *err)
 {
-    struct encoded encoded = {0};
     enum lay_status status = LAY_OK;
     for (int64_t s = 0; s < n; s++)
         prepared[s] = (struct lay_prepared){0};
     if (models->bridge) {
-        LAY_TRY_GOTO(status, encoded_alloc(&encoded, models, ids, n, listener != NULL, err), done);
-        LAY_TRY_GOTO(status, encode(&encoded, models, ids, n, err), done);
+        LAY_TRY(encoded_reserve(encoded, models, ids, n, listener != NULL, err));
+        LAY_TRY(encode(encoded, models, ids, n, err));
         if (listener)
-            listener->hidden(listener->context, encoded.hidden);
+            listener->hidden(listener->context, encoded->hidden);
     }
-    int64_t first = 0;
+    const float *soft = models->bridge ? encoded->soft_prompt.data : NULL;
     for (int64_t s = 0; s < n; s++) {
-        const float *soft = encoded.soft_prompt
-                                ? encoded.soft_prompt + first * lay_llm_config(models->llm)->hidden_size
-                                : NULL;
         LAY_TRY_GOTO(status, assemble(models, ids[s], soft, &prepared[s], err), done);
-        first += ids[s]->padded_source;
+        if (soft)
+            soft += ids[s]->padded_source * lay_llm_config(models->llm)->hidden_size;
     }
     if (models->bridge && lay_bridge_adapter(models->bridge))
-        status = write_adapters(&encoded, models, pool, n, prepared, err);
+        status = write_adapters(encoded, models, pool, n, prepared, err);
 done:
-    encoded_free(&encoded);
     for (int64_t s = 0; status != LAY_OK && s < n; s++)
         lay_prepared_release(&prepared[s], pool);
     return status;
 }
 
 enum lay_status lay_prepare(const struct lay_models *models, struct lay_kv_pool *pool,
-                            const struct lay_prompt_ids *const *ids, int64_t n, struct lay_prepared *prepared,
-                            struct lay_err *err)
+                            const struct lay_prompt_ids *const *ids, int64_t n, struct lay_encoded *encoded,
+                            struct lay_prepared *prepared, struct lay_err *err)
 {
-    return lay_prepare_heard(models, pool, ids, n, NULL, prepared, err);
+    return lay_prepare_heard(models, pool, ids, n, encoded, NULL, prepared, err);
 }
 
 void lay_prepared_release(struct lay_prepared *prepared, struct lay_kv_pool *pool)

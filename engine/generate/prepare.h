@@ -38,11 +38,18 @@ int64_t lay_prepared_rows(const struct lay_models *models, const struct lay_prom
 /* Tokens of adapter keys and values it needs. */
 int64_t lay_prepared_adapter_tokens(const struct lay_models *models, const struct lay_prompt_ids *ids);
 
+/* Work memory of one pass of encoder and bridge, which is kept for the next one: taking some hundred
+ * megabytes anew costs as much as part of the work. */
+struct lay_encoded;
+enum lay_status lay_encoded_create(const struct lay_models *models, struct lay_encoded **encoded,
+                                   struct lay_err *err);
+void lay_encoded_destroy(struct lay_encoded *encoded); /* accepts NULL */
+
 /* Prepares n requests in one pass of the encoder. Adapter pages come from `pool`. On failure nothing is kept.
  */
 enum lay_status lay_prepare(const struct lay_models *models, struct lay_kv_pool *pool,
-                            const struct lay_prompt_ids *const *ids, int64_t n, struct lay_prepared *prepared,
-                            struct lay_err *err);
+                            const struct lay_prompt_ids *const *ids, int64_t n, struct lay_encoded *encoded,
+                            struct lay_prepared *prepared, struct lay_err *err);
 /* Hears the encoder's pass: hidden[i] [Σ padded_source, d], i = 0 … num_hidden_layers, requests one after the
  * other; valid during the call. Not called for plain. */
 struct lay_prepare_listener {
@@ -52,8 +59,8 @@ struct lay_prepare_listener {
 /* lay_prepare with a listener, for analysis: all hidden states are kept while it runs. */
 enum lay_status lay_prepare_heard(const struct lay_models *models, struct lay_kv_pool *pool,
                                   const struct lay_prompt_ids *const *ids, int64_t n,
-                                  const struct lay_prepare_listener *listener, struct lay_prepared *prepared,
-                                  struct lay_err *err);
+                                  struct lay_encoded *encoded, const struct lay_prepare_listener *listener,
+                                  struct lay_prepared *prepared, struct lay_err *err);
 /* Frees what prepare made; `pool` as given there. */
 void lay_prepared_release(struct lay_prepared *prepared, struct lay_kv_pool *pool);
 

@@ -123,6 +123,7 @@ enum lay_status lay_scheduler_create(struct lay_scheduler *s, const struct lay_m
     for (size_t i = 0; i < count; i++)
         s->order[i] = i;
     qsort_r(s->order, count, sizeof *s->order, by_length, s);
+    LAY_TRY(lay_encoded_create(models, &s->encoded, err));
     LAY_TRY(lay_prefixes_create(models, ids, count, &s->prefixes, err));
     LAY_TRY(lay_kv_pool_create(&shape, pool_bytes(s), &s->pool, err));
     return check_fit(s, err);
@@ -146,6 +147,7 @@ void lay_scheduler_destroy(struct lay_scheduler *s)
         release(s, &s->ready[s->first_ready + i]);
     lay_prefixes_destroy(s->prefixes, s->pool);
     lay_kv_pool_destroy(s->pool);
+    lay_encoded_destroy(s->encoded);
     lay_free(s->order);
     lay_free(s->live);
     lay_free(s->waiting);
@@ -185,7 +187,7 @@ static enum lay_status prepare(struct lay_scheduler *s, struct lay_live *lives, 
         chosen[i] = &s->ids[lives[i].request];
         s->stats.encoder_tokens += chosen[i]->padded_source;
     }
-    LAY_TRY(lay_prepare(s->models, s->pool, chosen, n, prepared, err));
+    LAY_TRY(lay_prepare(s->models, s->pool, chosen, n, s->encoded, prepared, err));
     s->stats.encoder_seconds += lay_clock_now() - start;
     for (int64_t i = 0; i < n; i++)
         lives[i].prepared = prepared[i];

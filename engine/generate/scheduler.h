@@ -33,7 +33,8 @@ struct lay_scheduler {
     size_t count;
     struct lay_kv_pool *pool;
     struct lay_prefixes *prefixes;
-    size_t *order; /* requests, longest first; those before `next` were prepared once */
+    struct lay_encoded *encoded; /* work memory of preparing */
+    size_t *order;               /* requests, longest first; those before `next` were prepared once */
     size_t next;
     struct lay_live *live; /* [batch_size], oldest first */
     int64_t n_live;

@@ -4,10 +4,11 @@
 
 #include <stdint.h>
 
-/* For every element e < n: a[e] = ReLU(bias[0] + Σ_j weight[j] layers[j][e]) and b[e] the same with weight[m
- * + j] and bias[1]; j = 0 … m-1 in this order. layers: m arrays of n floats; weight [2, m]. Parallel over
- * elements, each computed by one thread in a fixed order. */
-void lay_fuse_layers(const float *const *layers, int64_t m, const float *weight, const float *bias, float *a,
-                     float *b, int64_t n);
+/* For every element e < n and output o < count: out[o · n + e] = ReLU(bias[o] + Σ_j weight[o · m + j]
+ * layers[j][e]), j = 0 … m-1 in this order. layers: m arrays of n floats; weight [count, m]; bias [count];
+ * out [count, n]. Layers are read once for several outputs, so ask for as many as there is memory for.
+ * Parallel over elements, each computed by one thread in a fixed order. */
+void lay_fuse_layers(const float *const *layers, int64_t m, const float *weight, const float *bias,
+                     int64_t count, float *out, int64_t n);
 
 #endif

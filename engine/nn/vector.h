@@ -21,14 +21,18 @@ typedef float lay_vec __attribute__((vector_size(64), aligned(4), may_alias)); /
 typedef uint32_t lay_vec_bits __attribute__((vector_size(64), aligned(4), may_alias));
 typedef uint16_t lay_vec_half __attribute__((vector_size(32), aligned(2), may_alias));
 
-LAY_INLINE lay_vec lay_vec_set(float x)
-{
-    return (lay_vec){x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x};
-}
-
 LAY_INLINE lay_vec lay_vec_load(const float *x)
 {
     return *(const lay_vec *)x;
+}
+
+/* By way of an array, of which GCC makes one broadcast; {x, x, …} would be sixteen masked moves (GCC 12). */
+LAY_INLINE lay_vec lay_vec_set(float x)
+{
+    float lanes[LAY_LANES];
+    for (int i = 0; i < LAY_LANES; i++)
+        lanes[i] = x;
+    return lay_vec_load(lanes);
 }
 
 /* Sixteen bf16: each becomes the upper half of its lane. Said as a shuffle it is one instruction; GCC 12

@@ -83,7 +83,9 @@ static void check_states(size_t n, const int64_t *chosen, const int64_t *layers)
     assert_int_equal(lay_bridge_adapter_count(bridge), K);
     for (int64_t i = 0; i < K; i++) {
         assert_int_equal(lay_bridge_adapter_layer(bridge, i), 2 * i + 1);
-        ok(lay_bridge_adapter_states(bridge, hidden, ROWS, i, keys, values, err));
+        if (i % 2 == 0) /* two at once, the last one alone */
+            ok(lay_bridge_adapter_fuse(bridge, hidden, ROWS, i, i + 2 < K ? 2 : K - i, err));
+        ok(lay_bridge_adapter_states(bridge, ROWS, i, keys, values, err));
         naive_states(n, hidden, layers, i, 0, naive_keys);
         naive_states(n, hidden, layers, i, 1, naive_values);
         for (int e = 0; e < ROWS * H; e++) {

@@ -352,7 +352,7 @@ static void fusion(void **state)
         assert_non_null(dlayers[j]);
     }
     float *p = random_floats(2 * M + 2, 1), *dy = random_floats(2 * N, 1), *d = copied(dy, 2 * N), out[2 * N];
-    lay_fuse_layers((const float *const *)layers, M, p, p + 2 * M, out, out + N, N);
+    lay_fuse_layers((const float *const *)layers, M, p, p + 2 * M, 2, out, N);
     const struct lay_fuse_gradient g = {
         (const float *const *)layers, p, M, N, out, out + N, d, d + N, gradient, gradient + 2 * M, dlayers};
     lay_fuse_backward(&g);

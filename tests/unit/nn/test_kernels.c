@@ -2,6 +2,7 @@
 #include "helpers.h"
 
 #include "engine/nn/embedding.h"
+#include "engine/nn/fuse.h"
 
 static const int64_t widths[] = {1, 3, 15, 16, 17, 31, 32, 33, 48, 100, 2048, 5000};
 #define N_WIDTHS (sizeof widths / sizeof *widths)
@@ -237,6 +238,42 @@ static void embeddings_are_converted_scaled_and_checked(void **unused)
 }
 
 /* Everything once with one thread and all rows, then row by row with several: the bits must agree. */
+/* Outputs are made in groups and elements in blocks: the sum must be right in each, and its bits may not tell
+ * where an output or an element stood. */
+static void fusion_sums_layers_wherever_an_element_stands(void **unused)
+{
+    (void)unused;
+    enum { LAYERS = 5, MOST = 13, N = 203 };
+    float *layers[LAYERS], *shifted[LAYERS];
+    float *weight = random_floats(MOST * LAYERS, 1), *bias = random_floats(MOST, 1);
+    float *out = malloc(sizeof(float) * MOST * N), *one = malloc(sizeof(float) * N);
+    for (int j = 0; j < LAYERS; j++)
+        layers[j] = random_floats(N, 1);
+    for (int64_t count = 1; count <= MOST; count++) {
+        lay_fuse_layers((const float *const *)layers, LAYERS, weight, bias, count, out, N);
+        for (int64_t o = 0; o < count; o++)
+            for (int64_t e = 0; e < N; e++) {
+                double sum = bias[o], size = fabs((double)bias[o]);
+                for (int j = 0; j < LAYERS; j++) {
+                    sum += (double)weight[o * LAYERS + j] * layers[j][e];
+                    size += fabs((double)weight[o * LAYERS + j] * layers[j][e]);
+                }
+                assert_true(fabs(out[o * N + e] - (sum > 0 ? sum : 0)) <= 4e-7 * size);
+            }
+    }
+    for (int64_t first = 0; first < 70; first += 3)
+        for (int64_t o = 0; o < MOST; o++) {
+            for (int j = 0; j < LAYERS; j++)
+                shifted[j] = layers[j] + first;
+            lay_fuse_layers((const float *const *)shifted, LAYERS, weight + o * LAYERS, bias + o, 1, one,
+                            N - first);
+            assert_memory_equal(one, out + o * N + first, sizeof(float) * (size_t)(N - first));
+        }
+    for (int j = 0; j < LAYERS; j++)
+        free(layers[j]);
+    free(weight), free(bias), free(out), free(one);
+}
+
 static void rows_do_not_depend_on_each_other_or_on_threads(void **unused)
 {
     (void)unused;
@@ -293,6 +330,7 @@ int main(void)
         cmocka_unit_test(rope_turns_pairs_half_a_head_apart),
         cmocka_unit_test(argmax_takes_the_first_of_equals_and_no_nan),
         cmocka_unit_test(embeddings_are_converted_scaled_and_checked),
+        cmocka_unit_test(fusion_sums_layers_wherever_an_element_stands),
         cmocka_unit_test(rows_do_not_depend_on_each_other_or_on_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
