@@ -25,9 +25,10 @@ int64_t lay_prepared_adapter_tokens(const struct lay_models *models, const struc
 /* Everything one pass of encoder and bridge leaves behind, for all rows of the batch. */
 struct lay_encoded {
     int64_t rows;
-    int32_t *ids;             /* [rows], padded */
-    int64_t *lengths, *valid; /* [n] */
-    size_t ids_room, lengths_room, valid_room;
+    int32_t *ids;                          /* [rows], padded */
+    int64_t *lengths, *valid;              /* [n] */
+    struct lay_llm_adapter_rows *adapters; /* [n] */
+    size_t ids_room, lengths_room, valid_room, adapters_room;
     struct lay_work *states;      /* [layers + 1], [rows, d] where wanted */
     float **hidden;               /* [layers + 1] views of them, NULL where not wanted */
     int64_t n_hidden;             /* layers + 1; 0 for plain */
@@ -63,6 +64,7 @@ void lay_encoded_destroy(struct lay_encoded *e)
     lay_free(e->ids);
     lay_free(e->lengths);
     lay_free(e->valid);
+    lay_free(e->adapters);
     lay_free(e);
 }
 
@@ -77,7 +79,8 @@ static enum lay_status encoded_reserve(struct lay_encoded *e, const struct lay_m
         e->rows += ids[s]->padded_source;
     if (!lay_grow((void **)&e->ids, &e->ids_room, (size_t)e->rows, sizeof *e->ids) ||
         !lay_grow((void **)&e->lengths, &e->lengths_room, (size_t)n, sizeof *e->lengths) ||
-        !lay_grow((void **)&e->valid, &e->valid_room, (size_t)n, sizeof *e->valid))
+        !lay_grow((void **)&e->valid, &e->valid_room, (size_t)n, sizeof *e->valid) ||
+        !lay_grow((void **)&e->adapters, &e->adapters_room, (size_t)n, sizeof *e->adapters))
         return lay_no_memory(err, "the encoder's ids");
     LAY_TRY(lay_work_reserve(&e->soft_prompt, e->rows, H, err));
     if (lay_bridge_adapter(models->bridge)) {
@@ -144,23 +147,18 @@ static enum lay_status write_adapters(struct lay_encoded *e, const struct lay_mo
                                       struct lay_kv_pool *pool, int64_t n, struct lay_prepared *prepared,
                                       struct lay_err *err)
 {
-    const int64_t hidden_size = lay_llm_config(models->llm)->hidden_size;
-    for (int64_t s = 0; s < n; s++)
-        LAY_TRY(lay_kv_reserve(pool, &prepared[s].adapter, e->lengths[s], err));
     const int64_t count = lay_bridge_adapter_count(models->bridge);
+    for (int64_t s = 0; s < n; s++) {
+        LAY_TRY(lay_kv_reserve(pool, &prepared[s].adapter, e->lengths[s], err));
+        e->adapters[s] = (struct lay_llm_adapter_rows){&prepared[s].adapter, e->lengths[s]};
+    }
     for (int64_t i = 0; i < count; i++) {
-        const int64_t layer = lay_bridge_adapter_layer(models->bridge, i);
         const int64_t fused = count - i < LAY_FUSED_LAYERS ? count - i : LAY_FUSED_LAYERS;
         if (i % LAY_FUSED_LAYERS == 0)
             LAY_TRY(lay_bridge_adapter_fuse(models->bridge, e->hidden, e->rows, i, fused, err));
         LAY_TRY(lay_bridge_adapter_states(models->bridge, e->rows, i, e->keys.data, e->values.data, err));
-        int64_t first = 0;
-        for (int64_t s = 0; s < n; s++) {
-            LAY_TRY(lay_llm_write_adapter(models->llm, pool, layer, e->keys.data + first * hidden_size,
-                                          e->values.data + first * hidden_size, e->lengths[s],
-                                          &prepared[s].adapter, 0, err));
-            first += e->lengths[s];
-        }
+        LAY_TRY(lay_llm_write_adapters(models->llm, pool, lay_bridge_adapter_layer(models->bridge, i),
+                                       e->keys.data, e->values.data, e->adapters, n, err));
     }
     for (int64_t s = 0; s < n; s++)
         prepared[s].adapter.n_tokens = e->lengths[s];

@@ -211,18 +211,27 @@ enum lay_status lay_llm_embed(const struct lay_llm *llm, const int32_t *ids, int
     return LAY_OK;
 }
 
-enum lay_status lay_llm_write_adapter(struct lay_llm *llm, struct lay_kv_pool *pool, int64_t layer,
-                                      const float *keys, const float *values, int64_t rows,
-                                      const struct lay_kv_seq *adapter, int64_t first, struct lay_err *err)
+enum lay_status lay_llm_write_adapters(struct lay_llm *llm, struct lay_kv_pool *pool, int64_t layer,
+                                       const float *keys, const float *values,
+                                       const struct lay_llm_adapter_rows *seqs, int64_t n,
+                                       struct lay_err *err)
 {
     const int64_t width = llm->config.num_key_value_heads * llm->config.head_dim;
     const struct lay_llm_layer *w = &llm->layers[layer];
+    int64_t rows = 0;
+    for (int64_t s = 0; s < n; s++)
+        rows += seqs[s].rows;
     LAY_TRY(lay_work_reserve(&llm->k, rows, width, err));
     LAY_TRY(lay_work_reserve(&llm->v, rows, width, err));
     LAY_TRY(lay_linear_forward(w->k, keys, llm->k.data, rows, false, err));
     LAY_TRY(lay_linear_forward(w->v, values, llm->v.data, rows, false, err));
     lay_profile_lap(LAY_OP_QKV);
-    lay_kv_write(pool, adapter, layer, first, rows, llm->k.data, width, llm->v.data, width);
+    const float *k = llm->k.data, *v = llm->v.data;
+    for (int64_t s = 0; s < n; s++) {
+        lay_kv_write(pool, seqs[s].adapter, layer, 0, seqs[s].rows, k, width, v, width);
+        k += seqs[s].rows * width;
+        v += seqs[s].rows * width;
+    }
     lay_profile_lap(LAY_OP_KV_WRITE);
     return LAY_OK;
 }

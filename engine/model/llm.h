@@ -58,11 +58,17 @@ enum lay_status lay_llm_forward(struct lay_llm *llm, struct lay_kv_pool *pool,
 enum lay_status lay_llm_logits(struct lay_llm *llm, const float *x, int64_t rows, float *logits,
                                struct lay_err *err);
 
-/* Writes a sequence's adapter keys and values: k_a = k_proj(states key), v_a = v_proj(states value) with the
- * layer's own projections and biases, no RoPE. keys, values [rows, hidden_size]; tokens first… of `adapter`,
- * whose pages must be reserved. */
-enum lay_status lay_llm_write_adapter(struct lay_llm *llm, struct lay_kv_pool *pool, int64_t layer,
-                                      const float *keys, const float *values, int64_t rows,
-                                      const struct lay_kv_seq *adapter, int64_t first, struct lay_err *err);
+/* Where adapter keys and values go: tokens 0 … rows − 1 of a sequence whose pages are reserved. */
+struct lay_llm_adapter_rows {
+    const struct lay_kv_seq *adapter;
+    int64_t rows;
+};
+/* Writes the adapter keys and values of n sequences: k_a = k_proj(states key), v_a = v_proj(states value)
+ * with the layer's own projections and biases, no RoPE. keys, values [Σ rows, hidden_size], one sequence
+ * after the other. */
+enum lay_status lay_llm_write_adapters(struct lay_llm *llm, struct lay_kv_pool *pool, int64_t layer,
+                                       const float *keys, const float *values,
+                                       const struct lay_llm_adapter_rows *seqs, int64_t n,
+                                       struct lay_err *err);
 
 #endif

@@ -144,9 +144,11 @@ static enum lay_status adapters(struct work *w, struct lay_err *err)
         map_source_rows(w, v);
         LAY_TRY(lay_bridge_adapter_fuse(w->m->bridge, w->hidden, in->B * n, i, 1, err));
         LAY_TRY(lay_bridge_adapter_states(w->m->bridge, in->B * n, i, k->data, v->data, err));
-        for (int64_t b = 0; b < in->B; b++)
-            LAY_TRY(lay_llm_write_adapter(w->m->llm, w->pool, layer, k->data + b * n * w->H,
-                                          v->data + b * n * w->H, n, &w->adapter[b], 0, err));
+        for (int64_t b = 0; b < in->B; b++) {
+            const struct lay_llm_adapter_rows one = {&w->adapter[b], n};
+            LAY_TRY(lay_llm_write_adapters(w->m->llm, w->pool, layer, k->data + b * n * w->H,
+                                           v->data + b * n * w->H, &one, 1, err));
+        }
     }
     for (int64_t b = 0; b < in->B; b++)
         w->adapter[b].n_tokens = n;
