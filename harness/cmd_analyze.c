@@ -125,6 +125,8 @@ static enum lay_status parse_and_run(int argc, char **argv, struct raw *raw, str
          "f32, bf16 or int8 (default: the system file's, else bf16)", &raw->dtype, 0, 0},
         {"threads", NULL, LAY_OPTION_INT, "N", "default: the processors this process may use", &raw->threads,
          1, 4096},
+        {"cache", NULL, LAY_OPTION_STRING, "DIR",
+         "keep packed weights there, and map them from there at the next\nstart", &o.system.cache_dir, 0, 0},
         {"quiet", NULL, LAY_OPTION_FLAG, NULL, "no progress on stderr", &o.quiet, 0, 0},
     };
     LAY_TRY(

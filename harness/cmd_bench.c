@@ -18,7 +18,7 @@
 
 struct arguments {
     struct lay_option_list shapes, dtypes, threads, batches, prompts, news;
-    const char *model, *system, *encoder_shape, *llm_shape, *bridge, *lengths, *format;
+    const char *model, *system, *encoder_shape, *llm_shape, *bridge, *lengths, *format, *cache;
     int64_t source, repetitions, warm_up, seed;
     double bound_seconds;
     size_t memory;
@@ -100,10 +100,14 @@ static enum lay_status read_sources(struct bench *b, struct lay_err *err)
         return lay_fail(err, LAY_ERR_USAGE,
                         "say what to measure with one of --shape NAME, --model DIR, --system FILE, or "
                         "--encoder-shape, --llm-shape and --bridge");
+    if (a->cache && !a->model && !a->system)
+        return lay_fail(err, LAY_ERR_USAGE,
+                        "--cache keeps the packed weights of --model or --system; random ones are not kept");
     if (pair)
         return read_pair(b, err);
     if (a->model || a->system)
-        b->sources[b->n_sources++] = (struct lay_subject_source){.model = a->model, .system = a->system};
+        b->sources[b->n_sources++] =
+            (struct lay_subject_source){.model = a->model, .system = a->system, .cache_dir = a->cache};
     for (size_t i = 0; i < a->shapes.count; i++) {
         const struct lay_shape *shape;
         LAY_TRY(lay_subject_shape(a->shapes.items[i], &shape, err));
@@ -245,6 +249,8 @@ static enum lay_status measure_subject(struct bench *b, const struct lay_subject
     LAY_TRY(lay_sampler_start(&sampler, err));
     enum lay_status status = lay_subject_open(source, dtype, &subject, err);
     const size_t load_peak = lay_sampler_stop(sampler);
+    if (status == LAY_OK && !b->args->quiet)
+        fputs(lay_str_text(&subject.notes), stderr);
     if (status == LAY_OK && b->args->bound_seconds > 0)
         status = lay_bounds_create(dtype, b->args->bound_seconds, &bounds, err);
     if (status == LAY_OK)
@@ -410,6 +416,9 @@ static enum lay_status parse_and_run(int argc, char **argv, struct arguments *a,
          "the rate "
          "of answers that all\nhave their mean length",
          &a->lengths, 0, 0},
+        {"cache", NULL, LAY_OPTION_STRING, "DIR",
+         "with --model or --system: keep packed weights there, and map\nthem from there at the next start",
+         &a->cache, 0, 0},
         {"memory", NULL, LAY_OPTION_SIZE, "SIZE", "for weights, keys and values (default: what a cell needs)",
          &a->memory, 0, 0},
         {"Measuring", NULL, LAY_OPTION_HEADING, NULL, NULL, NULL, 0, 0},

@@ -6,6 +6,7 @@
 #include "engine/dnn/internal.h"
 
 #include <omp.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -23,6 +24,8 @@ struct lay_rates {
     struct lay_scratch x, y;
     struct lay_linear **shells; /* layers without weights of their own, one per shape */
     size_t n_shells, capacity;
+    double *times; /* of the calls that are being measured */
+    size_t times_capacity;
 };
 
 /* Numbers in (-1, 1), in bf16 where bytes are wanted: any bytes will do as int8. */
@@ -91,6 +94,7 @@ void lay_rates_destroy(struct lay_rates *rates)
     for (size_t i = 0; i < rates->n_shells; i++)
         lay_linear_destroy(rates->shells[i]);
     lay_free(rates->shells);
+    lay_free(rates->times);
     lay_free(rates);
 }
 
@@ -120,20 +124,34 @@ static enum lay_status run_library(const struct way *way, const char *weights, s
                          "a product", err);
 }
 
-static enum lay_status best_of_many(const struct way *way, double budget, double *best, struct lay_err *err)
+static int by_size(const void *a, const void *b)
 {
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* Seconds of a call. */
+struct calls {
+    double best, median;
+};
+
+static enum lay_status time_many(const struct way *way, double budget, struct calls *calls,
+                                 struct lay_err *err)
+{
+    struct lay_rates *rates = way->rates;
     const size_t step = (way->bytes + LAY_ALIGNMENT - 1) / LAY_ALIGNMENT * LAY_ALIGNMENT;
     const double start = lay_clock_now();
-    size_t at = 0;
-    *best = 0;
-    for (int i = 0; i < MIN_CALLS || lay_clock_now() - start < budget; i++) {
+    size_t at = 0, n = 0;
+    for (; n < MIN_CALLS || lay_clock_now() - start < budget; n++) {
+        if (!lay_grow((void **)&rates->times, &rates->times_capacity, n + 1, sizeof *rates->times))
+            return lay_no_memory(err, "measuring rates");
         const double begin = lay_clock_now();
-        LAY_TRY(way->run(way, way->rates->pool.data + at, err));
-        const double took = lay_clock_now() - begin;
-        if (*best == 0 || took < *best)
-            *best = took;
-        at = at + 2 * step <= way->rates->pool.bytes ? at + step : 0;
+        LAY_TRY(way->run(way, rates->pool.data + at, err));
+        rates->times[n] = lay_clock_now() - begin;
+        at = at + 2 * step <= rates->pool.bytes ? at + step : 0;
     }
+    qsort(rates->times, n, sizeof *rates->times, by_size);
+    *calls = (struct calls){rates->times[0], rates->times[n / 2]};
     return LAY_OK;
 }
 
@@ -159,19 +177,19 @@ static enum lay_status shell_of(struct lay_rates *rates, int64_t in, int64_t out
     return LAY_OK;
 }
 
-static enum lay_status measure_layer(struct way *way, int64_t in, int64_t out, double budget, double *seconds,
-                                     struct lay_err *err)
+static enum lay_status measure_layer(struct way *way, int64_t in, int64_t out, double budget,
+                                     struct calls *calls, struct lay_err *err)
 {
     LAY_TRY(shell_of(way->rates, in, out, &way->layer, err));
     way->bytes = way->layer->bytes;
     way->run = run_layer;
     fill(LAY_F32, way->rates->x.data, (size_t)(way->rows * in) * sizeof(float));
     LAY_TRY(grow_pool(way->rates, way->bytes, err));
-    return best_of_many(way, budget, seconds, err);
+    return time_many(way, budget, calls, err);
 }
 
 static enum lay_status measure_library(struct way *way, int64_t in, int64_t out, double budget,
-                                       double *seconds, struct lay_err *err)
+                                       struct calls *calls, struct lay_err *err)
 {
     struct lay_dnn *dnn = way->rates->dnn;
     char kernel[LAY_KERNEL_NAME];
@@ -184,7 +202,7 @@ static enum lay_status measure_library(struct way *way, int64_t in, int64_t out,
                               .out = out,
                               .threads = omp_get_max_threads()};
     struct lay_product *product = NULL;
-    *seconds = 0;
+    *calls = (struct calls){0};
     if (lay_product_layout(dnn, key.type, LAYOUT_ROWS, in, out, &key.weights, kernel, NULL) != LAY_OK)
         return LAY_OK; /* this CPU has no such product */
     enum lay_status status = lay_product_get(dnn, &key, &product, err);
@@ -197,7 +215,7 @@ static enum lay_status measure_library(struct way *way, int64_t in, int64_t out,
         status = grow_pool(way->rates, way->bytes, err);
     if (status == LAY_OK)
         status = lay_scratch_reserve(&dnn->pad, product->scratch_bytes, "oneDNN's scratchpad", err);
-    return status == LAY_OK ? best_of_many(way, budget, seconds, err) : status;
+    return status == LAY_OK ? time_many(way, budget, calls, err) : status;
 }
 
 enum lay_status lay_rates_measure(struct lay_rates *rates, int64_t in, int64_t out, int64_t rows,
@@ -208,11 +226,14 @@ enum lay_status lay_rates_measure(struct lay_rates *rates, int64_t in, int64_t o
     LAY_TRY(grow_pool(rates, (size_t)(in * out) * (rates->compute == LAY_F32 ? 4 : 2), err));
     LAY_TRY(lay_scratch_reserve(&rates->x, (size_t)(rows * in) * sizeof(float), "input rows", err));
     LAY_TRY(lay_scratch_reserve(&rates->y, (size_t)(rows * out) * sizeof(float), "output rows", err));
-    LAY_TRY(measure_layer(&way, in, out, budget, &rate->layer_seconds, err));
-    LAY_TRY(measure_library(&way, in, out, budget, &rate->library_seconds, err));
-    rate->seconds = rate->layer_seconds;
-    if (rate->library_seconds > 0 && rate->library_seconds < rate->seconds)
-        rate->seconds = rate->library_seconds;
+    struct calls layer, library;
+    LAY_TRY(measure_layer(&way, in, out, budget, &layer, err));
+    LAY_TRY(measure_library(&way, in, out, budget, &library, err));
+    const struct calls *better = library.best > 0 && library.best < layer.best ? &library : &layer;
+    *rate = (struct lay_rate){.library_seconds = library.best,
+                              .layer_seconds = layer.best,
+                              .seconds = better->best,
+                              .median_seconds = better->median};
     return LAY_OK;
 }
 

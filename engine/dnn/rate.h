@@ -19,6 +19,7 @@ struct lay_rate {
     double library_seconds; /* oneDNN's product of this type, uncut, input rows converted; 0: has none */
     double layer_seconds;   /* lay_linear_forward of one layer */
     double seconds;         /* the better of the two: what a product takes at best */
+    double median_seconds;  /* the same way, the median of its calls */
 };
 
 /* Best of many calls of [rows, in] × [in, out] on the current number of threads, for at least `budget`

@@ -133,6 +133,8 @@ static enum lay_status gather(const struct lay_analyze_options *options, struct 
                               struct lay_err *err)
 {
     LAY_TRY(lay_system_load(a->system, lay_progress_load, &a->progress, err));
+    if (!options->quiet)
+        fputs(lay_system_notes(a->system), stderr);
     LAY_TRY(add_fusion(a, err));
     if (options->wanted[LAY_FIGURE_TOKENS] && lay_system_reads_source(a->system)) {
         LAY_TRY(name_tokens(options, a, 0, 0, err));

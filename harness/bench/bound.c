@@ -8,6 +8,8 @@ struct measured {
     int64_t in, out, rows;
     int threads, round;
     double seconds; /* of one product, the best of all rounds */
+    double medians; /* of one product, the sum over the rounds since lay_bounds_begin */
+    int medians_count;
 };
 
 struct lay_bounds {
@@ -143,10 +145,34 @@ static enum lay_status best_seconds(struct lay_bounds *b, int64_t in, int64_t ou
         struct lay_rate rate;
         LAY_TRY(lay_rates_measure(b->rates, in, out, rows, b->budget, &rate, err));
         m->seconds = m->round == 0 || rate.seconds < m->seconds ? rate.seconds : m->seconds;
+        m->medians += rate.median_seconds;
+        m->medians_count++;
         m->round = b->round;
     }
     *seconds = m->seconds;
     return LAY_OK;
+}
+
+void lay_bounds_begin(struct lay_bounds *b)
+{
+    lay_bounds_rest(b);
+    for (size_t i = 0; i < b->count; i++) {
+        b->measured[i].medians = 0;
+        b->measured[i].medians_count = 0;
+    }
+}
+
+double lay_bounds_steadiness(const struct lay_bounds *b)
+{
+    double best = 0, typical = 0;
+    for (size_t i = 0; i < b->count; i++) {
+        const struct measured *m = &b->measured[i];
+        if (m->medians_count == 0)
+            continue;
+        best += m->seconds;
+        typical += m->medians / m->medians_count;
+    }
+    return typical > 0 ? best / typical : 0;
 }
 
 enum lay_status lay_bound_seconds(struct lay_bounds *bounds, const struct lay_product_list *products,

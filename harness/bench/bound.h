@@ -36,6 +36,13 @@ void lay_bounds_destroy(struct lay_bounds *bounds); /* accepts NULL */
 /* Gives the memory that measuring takes back, and starts another round: what is asked for then is measured
  * once more, and the best of all rounds counts. Rounds between repetitions see the machine as those do. */
 void lay_bounds_rest(struct lay_bounds *bounds);
+/* A new cell: the first round of what follows. */
+void lay_bounds_begin(struct lay_bounds *bounds);
+/* How steady the machine was during the rounds since then: what the products measured in them take at best
+ * over what they took in the median. 1 when all calls were alike; 0 when nothing was measured. */
+double lay_bounds_steadiness(const struct lay_bounds *bounds);
+/* Below this other work has taken part of the machine, and fractions of the bound say little. */
+#define LAY_BOUNDS_STEADY 0.8
 
 /* Seconds for `rows` rows that come `step` at a time, on the current number of threads. */
 enum lay_status lay_bound_seconds(struct lay_bounds *bounds, const struct lay_product_list *products,

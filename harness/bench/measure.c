@@ -423,13 +423,17 @@ enum lay_status lay_measure(const struct lay_subject *subject, const struct lay_
     if (!samples)
         return lay_no_memory(err, "the repetitions");
     omp_set_num_threads(cell->threads);
+    if (bounds)
+        lay_bounds_begin(bounds);
     enum lay_status status = repeat(subject, cell, bounds, samples, result, err);
     if (status == LAY_OK)
         status = summarise(subject, cell, samples, result, err);
     if (status == LAY_OK && bounds)
         status = measure_bound(subject, cell, bounds, result, err);
-    if (bounds)
+    if (bounds) {
+        result->steadiness = lay_bounds_steadiness(bounds);
         lay_bounds_rest(bounds);
+    }
     if (status == LAY_OK && cell->n_lengths > 0)
         status = run_lengths(subject, cell, samples, result, err);
     lay_free(samples);

@@ -51,6 +51,7 @@ struct lay_measurement {
     double bound_seconds[LAY_PART_COUNT];                           /* of the same work */
     double bound_total, bound_prefill, bound_decode, bound_encoder; /* rates */
     double read_bytes, copy_bytes;                                  /* a second, all threads */
+    double steadiness;                                              /* of the machine meanwhile (bound.h) */
     /* a run of forced lengths; 0 without */
     double lengths_wall, lengths_tokens;
 };

@@ -121,14 +121,40 @@ static enum lay_status open_model(struct lay_subject *s, const char *dir, struct
 
 /* --- loading --- */
 
-static enum lay_status load_encoder(struct lay_subject *s, const struct lay_subject_configs *parts,
-                                    enum lay_method method, struct lay_err *err)
+/* What a part is loaded from. */
+struct loading {
+    struct lay_subject *subject;
+    const struct lay_subject_configs *parts;
+    const char *cache_dir;
+};
+
+static enum lay_status load_encoder(void *context, struct lay_err *err)
 {
-    LAY_TRY(lay_weights_create(&s->weights[ENCODER], err));
-    LAY_TRY(lay_encoder_sources(s->weights[ENCODER], method, s->checkpoints[ENCODER], s->checkpoints[BRIDGE],
-                                err));
-    return lay_encoder_load(s->dnn, &parts->encoder, s->weights[ENCODER], lay_precision_of(s->dtype),
+    const struct loading *l = context;
+    struct lay_subject *s = l->subject;
+    return lay_encoder_load(s->dnn, &l->parts->encoder, s->weights[ENCODER], lay_precision_of(s->dtype),
                             &s->models.encoder, err);
+}
+
+static enum lay_status load_llm(void *context, struct lay_err *err)
+{
+    const struct loading *l = context;
+    struct lay_subject *s = l->subject;
+    return lay_llm_load(s->dnn, &l->parts->llm, s->weights[LLM], lay_precision_of(s->dtype), &s->models.llm,
+                        err);
+}
+
+/* Random weights are in no cache: cache_dir is NULL for them. */
+static enum lay_status load_part(struct loading *l, int which, struct lay_err *err)
+{
+    static enum lay_status (*const load[])(void *,
+                                           struct lay_err *) = {[LLM] = load_llm, [ENCODER] = load_encoder};
+    static const char *const names[] = {[LLM] = "llm", [ENCODER] = "encoder"};
+    struct lay_subject *s = l->subject;
+    const struct lay_cached_part part = {names[which], s->weights[which], lay_precision_of(s->dtype),
+                                         load[which], l};
+    return l->cache_dir ? lay_pack_cache_load(l->cache_dir, &part, &s->packed, &s->notes, err)
+                        : part.load(l, err);
 }
 
 static enum lay_status load_bridge(struct lay_subject *s, const struct lay_subject_configs *parts,
@@ -140,15 +166,6 @@ static enum lay_status load_bridge(struct lay_subject *s, const struct lay_subje
     LAY_TRY(lay_bridge_sources(s->weights[BRIDGE], method, s->checkpoints[BRIDGE], err));
     return lay_bridge_load(s->dnn, &options, s->weights[BRIDGE], &parts->encoder, &parts->llm,
                            lay_precision_of(s->dtype), &s->models.bridge, err);
-}
-
-static enum lay_status load_llm(struct lay_subject *s, const struct lay_subject_configs *parts,
-                                enum lay_method method, struct lay_err *err)
-{
-    LAY_TRY(lay_weights_create(&s->weights[LLM], err));
-    LAY_TRY(lay_llm_sources(s->weights[LLM], method, s->checkpoints[LLM], s->checkpoints[BRIDGE], err));
-    return lay_llm_load(s->dnn, &parts->llm, s->weights[LLM], lay_precision_of(s->dtype), &s->models.llm,
-                        err);
 }
 
 static enum lay_status open_parts(struct lay_subject *s, const struct lay_subject_source *source,
@@ -170,18 +187,29 @@ static enum lay_status load(struct lay_subject *s, const struct lay_subject_sour
     const enum lay_method method = source->encoder && source->llm ? source->method : LAY_PLAIN;
     LAY_TRY(lay_dnn_create(&s->dnn, err));
     LAY_TRY(open_parts(s, source, &parts, err));
-    if (s->checkpoints[ENCODER])
-        LAY_TRY(load_encoder(s, &parts, method, err));
+    struct loading loading = {s, &parts, source->cache_dir};
+    if (s->checkpoints[ENCODER]) {
+        LAY_TRY(lay_weights_create(&s->weights[ENCODER], err));
+        LAY_TRY(lay_encoder_sources(s->weights[ENCODER], method, s->checkpoints[ENCODER],
+                                    s->checkpoints[BRIDGE], err));
+        LAY_TRY(load_part(&loading, ENCODER, err));
+    }
     if (s->checkpoints[BRIDGE])
         LAY_TRY(load_bridge(s, &parts, method, err));
-    return s->checkpoints[LLM] ? load_llm(s, &parts, method, err) : LAY_OK;
+    if (!s->checkpoints[LLM])
+        return LAY_OK;
+    LAY_TRY(lay_weights_create(&s->weights[LLM], err));
+    LAY_TRY(lay_llm_sources(s->weights[LLM], method, s->checkpoints[LLM], s->checkpoints[BRIDGE], err));
+    return load_part(&loading, LLM, err);
 }
 
-static enum lay_status load_system(struct lay_subject *s, const char *path, struct lay_err *err)
+static enum lay_status load_system(struct lay_subject *s, const struct lay_subject_source *source,
+                                   struct lay_err *err)
 {
-    const struct lay_system_options options = {.dtype = s->dtype};
-    LAY_TRY(lay_system_open(path, &options, &s->system, err));
+    const struct lay_system_options options = {.dtype = s->dtype, .cache_dir = source->cache_dir};
+    LAY_TRY(lay_system_open(source->system, &options, &s->system, err));
     LAY_TRY(lay_system_load(s->system, NULL, NULL, err));
+    lay_str_puts(&s->notes, lay_system_notes(s->system));
     s->models = *lay_system_models(s->system);
     return LAY_OK;
 }
@@ -205,7 +233,7 @@ enum lay_status lay_subject_open(const struct lay_subject_source *source, enum l
     const double start = lay_clock_now();
     *subject = (struct lay_subject){.dtype = dtype};
     const enum lay_status status =
-        source->system ? load_system(subject, source->system, err) : load(subject, source, err);
+        source->system ? load_system(subject, source, err) : load(subject, source, err);
     if (status != LAY_OK) {
         lay_subject_close(subject);
         return status;
@@ -237,6 +265,8 @@ void lay_subject_close(struct lay_subject *s)
         lay_llm_destroy(s->models.llm);
     }
     lay_system_close(s->system);
+    lay_packed_close(s->packed);
+    lay_str_free(&s->notes);
     lay_dnn_destroy(s->dnn);
     for (int i = 0; i < 3; i++) {
         lay_weights_destroy(s->weights[i]);

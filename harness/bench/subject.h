@@ -4,6 +4,7 @@
 #define LAY_HARNESS_BENCH_SUBJECT_H
 
 #include "engine/generate/generate.h"
+#include "engine/pack_cache.h"
 #include "engine/shape/shapes.h"
 #include "engine/system.h"
 
@@ -14,6 +15,8 @@ struct lay_subject_source {
     const struct lay_shape *llm, *encoder; /* one of them, or both with a bridge */
     enum lay_method method;                /* of both */
     uint64_t seed;
+    const char
+        *cache_dir; /* of system or model: packed weights are kept there and mapped from there; or NULL */
 };
 
 struct lay_subject {
@@ -27,6 +30,8 @@ struct lay_subject {
     struct lay_system *system;
     struct lay_checkpoint *checkpoints[3];
     struct lay_weights *weights[3];
+    struct lay_packed *packed; /* of a model directory, when the cache has it */
+    struct lay_str notes;      /* lines for the user about the packed cache */
     double make_seconds;
 };
 

@@ -100,6 +100,7 @@ static void add_rates(struct fields *f, const struct lay_measurement *m)
     add_spread(f, "wall_seconds", &m->wall);
     add(f, "bound_tps", m->bound_total, 6);
     add(f, "fraction_of_bound", ratio(m->total.median, m->bound_total), 6);
+    add(f, "steadiness", m->steadiness, 6);
     add(f, "prefill_bound_tps", m->bound_prefill, 6);
     add(f, "decode_bound_tps", m->bound_decode, 6);
     add(f, "decode_tps_fraction_of_bound", ratio(m->decode.median, m->bound_decode), 6);
@@ -287,6 +288,7 @@ static void put_md_row(struct lay_str *out, const struct lay_bench_row *row)
                    (long long)row->cell.new_tokens, (long long)row->cell.batch, m->prefill.median,
                    m->decode.median, m->total.median, m->total.min, m->total.max, m->bound_total);
     put_percent(out, m->total.median, m->bound_total);
+    put_percent(out, m->steadiness, m->steadiness > 0 ? 1 : 0);
     for (int i = 0; i < LAY_PART_COUNT; i++)
         put_percent(out, m->bound_seconds[i], m->bound_seconds[i] > 0 ? m->seconds[i] : 0);
     lay_str_printf(out, " %.0f %% | %.2f | %.1f |\n",
@@ -315,6 +317,16 @@ static void put_md_ops(struct lay_str *out, const struct lay_bench_row *row)
     }
 }
 
+void lay_bench_put_steadiness(struct lay_str *out, bool steady)
+{
+    if (!steady)
+        lay_str_printf(
+            out,
+            "\nsteady below %.0f %%: other work took part of the machine while the bound was measured; "
+            "do not trust the fractions of these rows\n",
+            100 * LAY_BOUNDS_STEADY);
+}
+
 static void put_md(struct lay_str *out, const struct lay_bench_row *rows, size_t count, bool profile)
 {
     const struct lay_measurement *first = &rows[0].measured;
@@ -322,15 +334,20 @@ static void put_md(struct lay_str *out, const struct lay_bench_row *rows, size_t
     if (first->read_bytes > 0)
         lay_str_printf(out, "; memory with %d threads: read %.1f GB/s, copy %.1f GB/s", rows[0].cell.threads,
                        1e-9 * first->read_bytes, 1e-9 * first->copy_bytes);
-    lay_str_puts(out,
-                 "\n\n| shape | dtype | threads | PP | TG | B | S_PP t/s | S_TG t/s | S t/s | min–max | "
-                 "bound t/s | of bound | encoder | aligner | prefill | decode | head | attention share | "
-                 "peak GB | load s |\n|---|---|");
-    for (int i = 2; i < 20; i++)
+    lay_str_puts(
+        out,
+        "\n\n| shape | dtype | threads | PP | TG | B | S_PP t/s | S_TG t/s | S t/s | min–max | "
+        "bound t/s | of bound | steady | encoder | aligner | prefill | decode | head | attention share | "
+        "peak GB | load s |\n|---|---|");
+    for (int i = 2; i < 21; i++)
         lay_str_puts(out, "---:|");
     lay_str_putc(out, '\n');
     for (size_t r = 0; r < count; r++)
         put_md_row(out, &rows[r]);
+    bool steady = true;
+    for (size_t r = 0; r < count; r++)
+        steady &= rows[r].measured.steadiness == 0 || rows[r].measured.steadiness >= LAY_BOUNDS_STEADY;
+    lay_bench_put_steadiness(out, steady);
     for (size_t r = 0; r < count; r++)
         if (rows[r].cell.n_lengths > 0) {
             const struct lay_measurement *m = &rows[r].measured;

@@ -23,4 +23,7 @@ enum lay_bench_format lay_bench_format_by_name(const char *name); /* LAY_BENCH_F
 void lay_bench_put(struct lay_str *out, enum lay_bench_format format, const struct lay_bench_row *rows,
                    size_t count, bool profile);
 
+/* The remark under a Markdown table, unless all rows were steady. */
+void lay_bench_put_steadiness(struct lay_str *out, bool steady);
+
 #endif

@@ -199,6 +199,7 @@ static enum lay_status bound_of(struct training *t, struct lay_train_row *row, s
         return LAY_OK;
     LAY_TRY(lay_bounds_create(row->dtype, t->cell->bound_seconds, &bounds, err));
     const enum lay_status status = measure_bound(t, bounds, row, err);
+    row->steadiness = lay_bounds_steadiness(bounds);
     lay_bounds_destroy(bounds);
     return status;
 }

@@ -28,6 +28,7 @@ struct lay_train_row {
     int64_t rows;               /* LLM rows of a step */
     double seconds;             /* of a step: median of the repetitions */
     double bound;               /* seconds of the products; 0: not measured */
+    double steadiness;          /* of the machine while the bound was measured (bound.h) */
     size_t planned, peak;       /* bytes: said before the start, and anonymous memory seen */
     int64_t kept_layers, layers;
 };

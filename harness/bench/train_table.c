@@ -4,7 +4,7 @@
 #include <stdio.h>
 
 /* The figures of a row in the order of the columns. */
-enum { FIGURES = 14 };
+enum { FIGURES = 15 };
 static const char *const keys[FIGURES] = {
     "threads",
     "batch",
@@ -20,6 +20,7 @@ static const char *const keys[FIGURES] = {
     "peak_bytes",
     "kept_layers",
     "layers",
+    "steadiness",
 };
 
 static void figures(const struct lay_train_row *r, double out[FIGURES])
@@ -39,27 +40,31 @@ static void figures(const struct lay_train_row *r, double out[FIGURES])
                                  (double)r->planned,
                                  (double)r->peak,
                                  (double)r->kept_layers,
-                                 (double)r->layers};
+                                 (double)r->layers,
+                                 r->steadiness};
     for (int i = 0; i < FIGURES; i++)
         out[i] = all[i];
 }
 
 static void put_markdown(struct lay_str *out, const struct lay_train_row *rows, size_t count)
 {
-    lay_str_puts(
-        out, "| model | dtype | threads | batch | rows | tokens/s | bound | fraction | memory planned, GB "
-             "| seen | layers kept |\n|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n");
+    lay_str_puts(out, "| model | dtype | threads | batch | rows | tokens/s | bound | fraction | steady | "
+                      "memory planned, GB "
+                      "| seen | layers kept |\n|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n");
+    bool steady = true;
     for (size_t i = 0; i < count; i++) {
         double f[FIGURES];
         figures(&rows[i], f);
         lay_str_printf(out, "| %s | %s | %.0f | %.0f | %.0f | %.1f | ", rows[i].name,
                        lay_precision_name(rows[i].dtype), f[0], f[1], f[5], f[7]);
         if (f[8] > 0)
-            lay_str_printf(out, "%.1f | %.0f %%", f[8], 100 * f[9]);
+            lay_str_printf(out, "%.1f | %.0f %% | %.0f %%", f[8], 100 * f[9], 100 * f[14]);
         else
-            lay_str_puts(out, "- | -");
+            lay_str_puts(out, "- | - | -");
+        steady &= f[8] == 0 || f[14] >= LAY_BOUNDS_STEADY;
         lay_str_printf(out, " | %.2f | %.2f | %.0f of %.0f |\n", 1e-9 * f[10], 1e-9 * f[11], f[12], f[13]);
     }
+    lay_bench_put_steadiness(out, steady);
 }
 
 static void put_csv(struct lay_str *out, const struct lay_train_row *rows, size_t count)
