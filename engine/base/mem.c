@@ -5,6 +5,10 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+
+#define PAGE 4096
+#define HUGE_FROM ((size_t)4 << 20)
 
 static atomic_long fail_countdown = -1;
 
@@ -75,9 +79,18 @@ void *lay_alloc_aligned(size_t count, size_t size)
     if (bytes == 0)
         bytes = LAY_ALIGNMENT;
     void *memory = aligned_alloc(LAY_ALIGNMENT, bytes);
-    if (memory)
-        memset(memory, 0, bytes);
-    return memory;
+    if (!memory)
+        return NULL;
+    lay_mem_wish_huge(memory, bytes);
+    return memset(memory, 0, bytes);
+}
+
+void lay_mem_wish_huge(void *memory, size_t bytes)
+{
+    const uintptr_t first = ((uintptr_t)memory + PAGE - 1) / PAGE * PAGE;
+    const uintptr_t end = ((uintptr_t)memory + bytes) / PAGE * PAGE;
+    if (bytes >= HUGE_FROM && end > first)
+        (void)madvise((void *)first, end - first, MADV_HUGEPAGE);
 }
 
 void *lay_realloc(void *old, size_t count, size_t size)

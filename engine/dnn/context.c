@@ -4,7 +4,6 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 
 enum lay_status lay_dnn_check(dnnl_status_t status, const char *what, struct lay_err *err)
 {
@@ -61,10 +60,7 @@ bool lay_dnn_alloc(size_t bytes, char **memory, char **data)
     if (!*memory)
         return false;
     *data = *memory + (LAY_ALIGNMENT - (uintptr_t)*memory % LAY_ALIGNMENT) % LAY_ALIGNMENT;
-    const uintptr_t page = 4096, first = ((uintptr_t)*memory + page - 1) / page * page;
-    const uintptr_t end = ((uintptr_t)*memory + total) / page * page;
-    if (end > first && bytes >= (size_t)4 << 20)
-        (void)madvise((void *)first, end - first, MADV_HUGEPAGE); /* a wish: fewer faults, fewer TLB misses */
+    lay_mem_wish_huge(*memory, total);
     return true;
 }
 

@@ -22,6 +22,10 @@ int64_t lay_prepared_adapter_tokens(const struct lay_models *models, const struc
     return models->bridge && lay_bridge_adapter(models->bridge) ? ids->padded_source : 0;
 }
 
+/* Hidden states are read together, element by element. Huge pages begin at like addresses, so they would all
+ * fall into the same sets of a cache: each begins this many floats further on. */
+#define SKEW (1024 + LAY_ALIGNMENT / (int64_t)sizeof(float))
+
 /* Everything one pass of encoder and bridge leaves behind, for all rows of the batch. */
 struct lay_encoded {
     int64_t rows;
@@ -91,8 +95,8 @@ static enum lay_status encoded_reserve(struct lay_encoded *e, const struct lay_m
         e->hidden[i] = NULL;
         if (!all_hidden && !lay_bridge_wants_hidden(models->bridge, i))
             continue;
-        LAY_TRY(lay_work_reserve(&e->states[i], e->rows, d, err));
-        e->hidden[i] = e->states[i].data;
+        LAY_TRY(lay_work_reserve(&e->states[i], 1, e->rows * d + i * SKEW, err));
+        e->hidden[i] = e->states[i].data + i * SKEW;
     }
     return LAY_OK;
 }
