@@ -79,8 +79,9 @@ static double larger(double a, double b)
 }
 
 /* f32 numbers per row of a step of the LLM: the residual stream, the normed rows, queries, keys, values,
- * attention, both halves of the feed-forward and their product (llm_state.h); the rows as oneDNN takes them
- * and, in int8, its sums before they are scaled. */
+ * attention, both halves of the feed-forward and their product (feed_forward.c; int8 has them for a row of
+ * each thread only, unless modules are kept in bf16); the rows as oneDNN takes them and, in int8, its sums
+ * before they are scaled. */
 static double llm_row(const struct lay_memory_needs *needs)
 {
     const struct lay_llm_config *c = needs->llm;

@@ -44,6 +44,7 @@ void lay_dnn_destroy(struct lay_dnn *dnn)
     lay_scratch_free(&dnn->wide);
     lay_scratch_free(&dnn->narrow);
     lay_scratch_free(&dnn->steps);
+    lay_scratch_free(&dnn->between);
     if (dnn->stream)
         dnnl_stream_destroy(dnn->stream);
     if (dnn->engine)

@@ -37,6 +37,7 @@ struct lay_dnn {
     uint64_t clock;
     struct lay_scratch pad, rows, result;     /* oneDNN's scratchpad, input rows, padded or partial output */
     struct lay_scratch steps;                 /* int8: how much a step of each input row is */
+    struct lay_scratch between;               /* rows between two layers */
     struct lay_scratch staging, wide, narrow; /* packing: converted rows, a panel in f32, quantised rows */
     struct lay_linear *linears;               /* all that live, the newest first */
 };
@@ -135,6 +136,11 @@ enum lay_status lay_linear_run_panels(const struct lay_linear *l, const float *x
                                       bool accumulate, struct lay_err *err);
 enum lay_status lay_linear_run_quantised(const struct lay_linear *l, const float *x, float *y, int64_t rows,
                                          bool accumulate, struct lay_err *err);
+/* All layers of this form. */
+enum lay_status lay_linear_run_quantised_each(const struct lay_linear *const *layers, int n, const float *x,
+                                              float *const *y, int64_t rows, struct lay_err *err);
+enum lay_status lay_feed_forward_quantised(const struct lay_feed_forward *f, const float *x, float *y,
+                                           int64_t rows, struct lay_err *err);
 
 /* dst [n] = x rounded to bf16; the second form keeps f32. */
 void lay_round_bf16(const float *x, uint16_t *dst, int64_t n);

@@ -277,6 +277,19 @@ enum lay_status lay_linear_forward(const struct lay_linear *linear, const float 
     return rows == 0 ? LAY_OK : run[linear->form](linear, x, y, rows, accumulate, err);
 }
 
+enum lay_status lay_linear_forward_each(const struct lay_linear *const *layers, int n, const float *x,
+                                        float *const *y, int64_t rows, struct lay_err *err)
+{
+    bool quantised = rows > 0;
+    for (int i = 0; i < n; i++)
+        quantised = quantised && layers[i]->form == LAY_LINEAR_QUANTISED;
+    if (quantised)
+        return lay_linear_run_quantised_each(layers, n, x, y, rows, err);
+    for (int i = 0; i < n; i++)
+        LAY_TRY(lay_linear_forward(layers[i], x, y[i], rows, false, err));
+    return LAY_OK;
+}
+
 void lay_linear_kernel(const struct lay_linear *l, int64_t rows, char name[LAY_LINEAR_KERNEL_NAME])
 {
     _Static_assert(LAY_LINEAR_KERNEL_NAME == LAY_KERNEL_NAME, "one size of kernel names");

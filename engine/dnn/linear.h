@@ -60,4 +60,20 @@ void lay_linear_kernel(const struct lay_linear *linear, int64_t rows, char name[
 enum lay_status lay_linear_forward(const struct lay_linear *linear, const float *x, float *y, int64_t rows,
                                    bool accumulate, struct lay_err *err);
 
+/* n layers of the same input: y[i] = x W_iᵀ + b_i, the same bits as one by one. The rows are rounded once
+ * where all layers take them alike. */
+enum lay_status lay_linear_forward_each(const struct lay_linear *const *layers, int n, const float *x,
+                                        float *const *y, int64_t rows, struct lay_err *err);
+
+/* y += W_out f(W_in x + b_in) + b_out, the same bits as the three steps one by one; in int8 the rows between
+ * the layers are never in memory in f32. `between` is f for one row, [out of `in`] to [in of `out`], on any
+ * thread. y == x allowed. Books the laps of a feed-forward block (profile.h). */
+struct lay_feed_forward {
+    const struct lay_linear *in, *out;
+    void (*between)(const void *context, const float *x, float *y);
+    const void *context;
+};
+enum lay_status lay_feed_forward_run(const struct lay_feed_forward *f, const float *x, float *y, int64_t rows,
+                                     struct lay_err *err);
+
 #endif

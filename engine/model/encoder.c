@@ -74,7 +74,7 @@ void lay_encoder_destroy(struct lay_encoder *e)
     float *const vectors[] = {e->embed_norm, e->embed_norm_bias, e->final_norm, e->final_norm_bias};
     for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++)
         lay_free(vectors[i]);
-    struct lay_work *const work[] = {&e->x, &e->h, &e->qkv, &e->attn, &e->ffn, &e->act};
+    struct lay_work *const work[] = {&e->x, &e->h, &e->qkv, &e->attn};
     for (size_t i = 0; i < sizeof work / sizeof *work; i++)
         lay_work_free(work[i]);
     lay_free(e->positions);
@@ -118,11 +118,21 @@ static enum lay_status reserve(struct lay_encoder *e, int64_t rows, struct lay_e
     LAY_TRY(lay_work_reserve(&e->x, rows, c->hidden_size, err));
     LAY_TRY(lay_work_reserve(&e->h, rows, c->hidden_size, err));
     LAY_TRY(lay_work_reserve(&e->qkv, rows, 3 * inner, err));
-    LAY_TRY(lay_work_reserve(&e->attn, rows, inner, err));
-    LAY_TRY(lay_work_reserve(&e->ffn, rows, c->intermediate_size * (c->gated ? 2 : 1), err));
-    if (c->gated)
-        LAY_TRY(lay_work_reserve(&e->act, rows, c->intermediate_size, err));
-    return LAY_OK;
+    return lay_work_reserve(&e->attn, rows, inner, err);
+}
+
+/* act(x), or act(gate) · up, of one row. */
+static void activate(const void *config, const float *x, float *y)
+{
+    const struct lay_encoder_config *c = config;
+    (c->gated ? lay_activate_gated_row : lay_activate_row)(c->activation, x, y, c->intermediate_size);
+}
+
+enum lay_status lay_encoder_feed_forward(const struct lay_encoder *e, const struct lay_encoder_block *b,
+                                         const float *h, float *x, int64_t rows, struct lay_err *err)
+{
+    const struct lay_feed_forward ffn = {b->ffn_in, b->ffn_out, activate, &e->config};
+    return lay_feed_forward_run(&ffn, h, x, rows, err);
 }
 
 enum lay_status lay_encoder_forward(struct lay_encoder *e, const struct lay_encoder_batch *batch,

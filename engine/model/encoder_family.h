@@ -34,8 +34,6 @@ struct lay_encoder {
     struct lay_work h;    /* normed input or block output, hidden_size */
     struct lay_work qkv;  /* 3 · heads · head_dim */
     struct lay_work attn; /* heads · head_dim */
-    struct lay_work ffn;  /* intermediate_size, twice that when gated */
-    struct lay_work act;  /* intermediate_size, when gated */
     int32_t *positions;   /* position ids of the rows */
     size_t positions_capacity;
 };
@@ -67,6 +65,10 @@ int64_t lay_t5_bucket(int64_t distance, int64_t buckets, int64_t max_distance);
 /* b->bias_table for sequences of up to `span` tokens; kept until a longer one comes. */
 enum lay_status lay_t5_bias_by_distance(const struct lay_encoder *e, struct lay_encoder_block *b,
                                         int64_t span, struct lay_err *err);
+
+/* x [rows, hidden_size] += W_out act(W_in h), or W_out (act(W_0 h) · W_1 h); h == x allowed. */
+enum lay_status lay_encoder_feed_forward(const struct lay_encoder *e, const struct lay_encoder_block *b,
+                                         const float *h, float *x, int64_t rows, struct lay_err *err);
 
 /* Tokens of the longest sequence. */
 int64_t lay_encoder_longest(const struct lay_encoder_batch *batch);

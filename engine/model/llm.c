@@ -78,6 +78,13 @@ static enum lay_status tap_adapter(const struct step *s, int64_t layer, float sc
     return tap_projected(s, "attn_adapter_out", layer, m->tapped_attn.data, err);
 }
 
+/* silu(gate) · up of one row. */
+static void silu_gated(const void *config, const float *gate_up, float *act)
+{
+    lay_activate_gated_row(LAY_SILU, gate_up, act,
+                           ((const struct lay_llm_config *)config)->intermediate_size);
+}
+
 /*   h = norm(x)      q = rope(W_q h)     k = rope(W_k h)     v = W_v h
  *   x += W_o (softmax_causal(q kᵀ / √d_h) v  +  gate · softmax(q k_aᵀ / √d_h) v_a)
  *   h = norm(x)
@@ -94,9 +101,8 @@ static enum lay_status decoder_layer(const struct step *s, int64_t layer, float 
 
     lay_rms_norm(x, w->attn_norm, h, rows, c->hidden_size, c->rms_norm_eps);
     lay_profile_lap(LAY_OP_NORM);
-    LAY_TRY(lay_linear_forward(w->q, h, q, rows, false, err));
-    LAY_TRY(lay_linear_forward(w->k, h, k, rows, false, err));
-    LAY_TRY(lay_linear_forward(w->v, h, m->v.data, rows, false, err));
+    LAY_TRY(lay_linear_forward_each((const struct lay_linear *[]){w->q, w->k, w->v}, 3, h,
+                                    (float *[]){q, k, m->v.data}, rows, err));
     lay_profile_lap(LAY_OP_QKV);
     lay_rope(q, rows, q_width, heads, c->head_dim, m->positions, m->inv_freq);
     lay_rope(k, rows, kv_width, kv_heads, c->head_dim, m->positions, m->inv_freq);
@@ -118,12 +124,8 @@ static enum lay_status decoder_layer(const struct step *s, int64_t layer, float 
 
     lay_rms_norm(x, w->mlp_norm, h, rows, c->hidden_size, c->rms_norm_eps);
     lay_profile_lap(LAY_OP_NORM);
-    LAY_TRY(lay_linear_forward(w->gate_up, h, m->gate_up.data, rows, false, err));
-    lay_profile_lap(LAY_OP_MLP_IN);
-    lay_activate_gated(LAY_SILU, m->gate_up.data, m->act.data, rows, c->intermediate_size);
-    lay_profile_lap(LAY_OP_ACTIVATION);
-    LAY_TRY(lay_linear_forward(w->down, m->act.data, x, rows, true, err));
-    lay_profile_lap(LAY_OP_MLP_OUT);
+    const struct lay_feed_forward mlp = {w->gate_up, w->down, silu_gated, c};
+    LAY_TRY(lay_feed_forward_run(&mlp, h, x, rows, err));
     if (s->taps)
         tap(s, "out", layer, x);
     return LAY_OK;
@@ -141,8 +143,6 @@ static enum lay_status reserve(struct lay_llm *m, int64_t rows, int64_t n_spans,
     LAY_TRY(lay_work_reserve(&m->k, rows, kv_width, err));
     LAY_TRY(lay_work_reserve(&m->v, rows, kv_width, err));
     LAY_TRY(lay_work_reserve(&m->attn, rows, q_width, err));
-    LAY_TRY(lay_work_reserve(&m->gate_up, rows, 2 * c->intermediate_size, err));
-    LAY_TRY(lay_work_reserve(&m->act, rows, c->intermediate_size, err));
     if (!lay_grow((void **)&m->positions, &m->positions_capacity, (size_t)rows, sizeof *m->positions) ||
         !lay_grow((void **)&m->causal, &m->causal_capacity, (size_t)n_spans, sizeof *m->causal) ||
         !lay_grow((void **)&m->cross, &m->cross_capacity, (size_t)n_spans, sizeof *m->cross))

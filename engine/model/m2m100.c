@@ -99,13 +99,7 @@ static enum lay_status block(struct lay_encoder *e, int64_t i, const struct lay_
 
     lay_layer_norm(x, b->ffn_norm, b->ffn_norm_bias, h, rows, c->hidden_size, c->norm_eps);
     lay_profile_lap(LAY_OP_NORM);
-    LAY_TRY(lay_linear_forward(b->ffn_in, h, e->ffn.data, rows, false, err));
-    lay_profile_lap(LAY_OP_MLP_IN);
-    lay_activate(c->activation, e->ffn.data, rows, c->intermediate_size);
-    lay_profile_lap(LAY_OP_ACTIVATION);
-    LAY_TRY(lay_linear_forward(b->ffn_out, e->ffn.data, x, rows, true, err));
-    lay_profile_lap(LAY_OP_MLP_OUT);
-    return LAY_OK;
+    return lay_encoder_feed_forward(e, b, h, x, rows, err);
 }
 
 static void finish(struct lay_encoder *e, int64_t rows, float *x)

@@ -115,7 +115,7 @@ static enum lay_status block(struct lay_encoder *e, int64_t i, const struct lay_
     const struct lay_encoder_config *c = &e->config;
     struct lay_encoder_block *b = &e->blocks[i];
     struct lay_encoder_block *biased = c->relative_bias_per_layer ? b : &e->blocks[0];
-    float *h = e->h.data, *ffn = e->ffn.data;
+    float *h = e->h.data;
 
     LAY_TRY(lay_t5_bias_by_distance(e, biased, lay_encoder_longest(batch), err));
     lay_rms_norm(x, b->attn_norm, h, rows, c->hidden_size, c->norm_eps);
@@ -130,16 +130,7 @@ static enum lay_status block(struct lay_encoder *e, int64_t i, const struct lay_
 
     lay_rms_norm(x, b->ffn_norm, h, rows, c->hidden_size, c->norm_eps);
     lay_profile_lap(LAY_OP_NORM);
-    LAY_TRY(lay_linear_forward(b->ffn_in, h, ffn, rows, false, err));
-    lay_profile_lap(LAY_OP_MLP_IN);
-    if (c->gated)
-        lay_activate_gated(c->activation, ffn, e->act.data, rows, c->intermediate_size);
-    else
-        lay_activate(c->activation, ffn, rows, c->intermediate_size);
-    lay_profile_lap(LAY_OP_ACTIVATION);
-    LAY_TRY(lay_linear_forward(b->ffn_out, c->gated ? e->act.data : ffn, x, rows, true, err));
-    lay_profile_lap(LAY_OP_MLP_OUT);
-    return LAY_OK;
+    return lay_encoder_feed_forward(e, b, h, x, rows, err);
 }
 
 static void finish(struct lay_encoder *e, int64_t rows, float *x)

@@ -45,6 +45,16 @@ static void run(enum lay_activation act, const float *x, const float *up, float 
     kernels[act](x, up, y, n);
 }
 
+void lay_activate_row(enum lay_activation act, const float *x, float *y, int64_t n)
+{
+    run(act, x, NULL, y, n);
+}
+
+void lay_activate_gated_row(enum lay_activation act, const float *x, float *y, int64_t n)
+{
+    run(act, x, x + n, y, n);
+}
+
 void lay_activate(enum lay_activation act, float *x, int64_t rows, int64_t n)
 {
     const int64_t total = rows * n;

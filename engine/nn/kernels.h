@@ -32,6 +32,10 @@ void lay_activate(enum lay_activation act, float *x, int64_t rows, int64_t n);
 /* y [rows, n] = act(gate) · up where x [rows, 2n] holds gate then up (SwiGLU, T5 gated GELU and ReLU). */
 void lay_activate_gated(enum lay_activation act, const float *x, float *y, int64_t rows, int64_t n);
 
+/* One row of the same, on the calling thread; y == x allowed in the first. */
+void lay_activate_row(enum lay_activation act, const float *x, float *y, int64_t n);
+void lay_activate_gated_row(enum lay_activation act, const float *x, float *y, int64_t n);
+
 /* Rotary embedding, half-split layout of Hugging Face: for i < d/2,
  *   x[i], x[i+d/2] = x[i] cos θ_i p − x[i+d/2] sin θ_i p, x[i+d/2] cos θ_i p + x[i] sin θ_i p.
  * x: rows of `heads` heads of head_dim, row stride in elements; positions [rows]; inv_freq [head_dim/2].
