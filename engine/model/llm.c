@@ -27,19 +27,6 @@ static bool has_gate(const struct step *s, int64_t layer)
     return s->adapter && s->adapter->has_gate[layer];
 }
 
-static void write_keys_and_values(const struct step *s, int64_t layer)
-{
-    const struct lay_llm *m = s->llm;
-    const int64_t width = m->config.num_key_value_heads * m->config.head_dim;
-    int64_t row = 0;
-    for (int64_t i = 0; i < s->n_spans; i++) {
-        const struct lay_llm_span *span = &s->spans[i];
-        lay_kv_write(s->pool, span->kv, layer, span->kv->n_tokens, span->n_rows, m->k.data + row * width,
-                     width, m->v.data + row * width, width);
-        row += span->n_rows;
-    }
-}
-
 /* out += gate · softmax(q k_aᵀ / √d_h) v_a: no mask, no positions on the keys. */
 static void adapter_attention(const struct step *s, int64_t layer, float scale, float *out)
 {
@@ -107,7 +94,7 @@ static enum lay_status decoder_layer(const struct step *s, int64_t layer, float 
     lay_rope(q, rows, q_width, heads, c->head_dim, m->positions, m->inv_freq);
     lay_rope(k, rows, kv_width, kv_heads, c->head_dim, m->positions, m->inv_freq);
     lay_profile_lap(LAY_OP_ROPE);
-    write_keys_and_values(s, layer);
+    lay_kv_write_spans(s->pool, layer, m->causal, s->n_spans, k, kv_width, m->v.data, kv_width);
     lay_profile_lap(LAY_OP_KV_WRITE);
     lay_attention_paged(s->pool, layer, m->causal, s->n_spans, q, q_width, heads, scale, true,
                         c->sliding_window, attn);

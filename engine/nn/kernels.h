@@ -51,6 +51,11 @@ struct lay_attention_span {
     float gate;       /* adapter attention only: factor on the result */
 };
 
+/* lay_kv_write for the rows of all spans, which become their tokens position …; k and v hold the rows of the
+ * step. */
+void lay_kv_write_spans(const struct lay_kv_pool *pool, int64_t layer, const struct lay_attention_span *spans,
+                        int64_t n_spans, const float *k, int64_t k_stride, const float *v, int64_t v_stride);
+
 /* Attention of the LLM over paged keys and values.
  *   causal:      softmax over keys max(0, p − window + 1) … p; out is overwritten. window 0 = none.
  *   not causal:  softmax over all kv->n_tokens keys (LayAlign's adapter), gate · result is ADDED to out.

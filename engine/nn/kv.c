@@ -1,4 +1,4 @@
-#include "engine/nn/kv.h"
+#include "engine/nn/kernels.h"
 
 #include "engine/base/mem.h"
 
@@ -140,20 +140,42 @@ static void write_head(enum lay_dtype dtype, void *block, int64_t first, int64_t
         half[i * step] = lay_f32_to_bf16(row[i]);
 }
 
+/* k and v stand at the head's numbers. */
+static void write_token(const struct lay_kv_pool *pool, const struct lay_kv_seq *seq, int64_t layer,
+                        int64_t token, int64_t head, const float *k, const float *v)
+{
+    const struct lay_kv_shape *s = &pool->shape;
+    const int32_t page = seq->pages[token / LAY_KV_PAGE_TOKENS];
+    const int64_t slot = token % LAY_KV_PAGE_TOKENS, d = s->head_dim;
+    write_head(s->dtype, lay_kv_block(pool, page, layer, 0, head), slot, LAY_KV_PAGE_TOKENS, k, d);
+    write_head(s->dtype, lay_kv_block(pool, page, layer, 1, head), slot * d, 1, v, d);
+}
+
 void lay_kv_write(const struct lay_kv_pool *pool, const struct lay_kv_seq *seq, int64_t layer, int64_t first,
                   int64_t rows, const float *k, int64_t k_stride, const float *v, int64_t v_stride)
 {
-    assert(lay_kv_pages_for(first + rows) <= seq->n_pages);
-    const struct lay_kv_shape *s = &pool->shape;
-    const int64_t d = s->head_dim;
-#pragma omp parallel for collapse(2) schedule(static) if (rows * s->num_kv_heads * d > 16384)
-    for (int64_t h = 0; h < s->num_kv_heads; h++)
-        for (int64_t r = 0; r < rows; r++) {
-            const int32_t page = seq->pages[(first + r) / LAY_KV_PAGE_TOKENS];
-            const int64_t slot = (first + r) % LAY_KV_PAGE_TOKENS;
-            void *keys = lay_kv_block(pool, page, layer, 0, h),
-                 *values = lay_kv_block(pool, page, layer, 1, h);
-            write_head(s->dtype, keys, slot, LAY_KV_PAGE_TOKENS, k + r * k_stride + h * d, d);
-            write_head(s->dtype, values, slot * d, 1, v + r * v_stride + h * d, d);
-        }
+    const struct lay_attention_span span = {.kv = seq, .n_rows = rows, .position = first};
+    lay_kv_write_spans(pool, layer, &span, 1, k, k_stride, v, v_stride);
+}
+
+void lay_kv_write_spans(const struct lay_kv_pool *pool, int64_t layer, const struct lay_attention_span *spans,
+                        int64_t n_spans, const float *k, int64_t k_stride, const float *v, int64_t v_stride)
+{
+    const int64_t heads = pool->shape.num_kv_heads, d = pool->shape.head_dim;
+    int64_t rows = 0;
+    for (int64_t i = 0; i < n_spans; i++) {
+        assert(lay_kv_pages_for(spans[i].position + spans[i].n_rows) <= spans[i].kv->n_pages);
+        rows += spans[i].n_rows;
+    }
+    /* Every head of a token has its own place. */
+#pragma omp parallel if (rows * heads * d > 8192)
+    for (int64_t i = 0; i < n_spans; i++) {
+        const struct lay_attention_span *span = &spans[i];
+#pragma omp for collapse(2) schedule(static) nowait
+        for (int64_t h = 0; h < heads; h++)
+            for (int64_t r = 0; r < span->n_rows; r++)
+                write_token(pool, span->kv, layer, span->position + r, h,
+                            k + (span->first_row + r) * k_stride + h * d,
+                            v + (span->first_row + r) * v_stride + h * d);
+    }
 }

@@ -142,6 +142,39 @@ static void tokens_are_written_where_the_header_says(void **unused)
     }
 }
 
+static void a_step_writes_the_rows_of_every_sequence(void **unused)
+{
+    (void)unused;
+    enum { HEADS = 4, D = 64, WIDTH = HEADS * D, K_STRIDE = WIDTH + 3, ROWS = 44, LAYER = 1 };
+    static const int64_t counts[] = {40, 1, 3}, positions[] = {0, 33, 14};
+    const struct lay_kv_shape shape = {2, HEADS, D, LAY_F32};
+    struct lay_kv_pool *pool = make_pool(shape, 9);
+    struct lay_kv_seq seqs[3] = {{0}};
+    struct lay_attention_span spans[3];
+    float *k = random_floats(ROWS * K_STRIDE, 1), *v = random_floats(ROWS * WIDTH, 1);
+    for (int64_t i = 0, row = 0; i < 3; row += counts[i++]) {
+        assert_int_equal(lay_kv_reserve(pool, &seqs[i], positions[i] + counts[i], NULL), LAY_OK);
+        spans[i] = (struct lay_attention_span){&seqs[i], row, counts[i], positions[i], 0};
+    }
+    lay_kv_write_spans(pool, LAYER, spans, 3, k, K_STRIDE, v, WIDTH);
+    for (int64_t i = 0, row = 0; i < 3; row += counts[i++])
+        for (int64_t t = 0; t < positions[i] + counts[i]; t++)
+            for (int64_t at = 0; at < WIDTH; at++) {
+                const int32_t page = seqs[i].pages[t / 16];
+                const int64_t r = row + t - positions[i], h = at / D, d = at % D;
+                const bool written = t >= positions[i];
+                assert_true(element(pool, page, LAYER, 0, h, d * 16 + t % 16) ==
+                            (written ? k[r * K_STRIDE + at] : 0));
+                assert_true(element(pool, page, LAYER, 1, h, t % 16 * D + d) ==
+                            (written ? v[r * WIDTH + at] : 0));
+            }
+    for (int i = 0; i < 3; i++)
+        lay_kv_release(pool, &seqs[i]);
+    lay_kv_pool_destroy(pool);
+    free(k);
+    free(v);
+}
+
 static void a_page_is_free_when_its_last_holder_drops_it(void **unused)
 {
     (void)unused;
@@ -175,6 +208,7 @@ int main(void)
         cmocka_unit_test(a_pool_has_at_least_one_page),
         cmocka_unit_test(memory_that_cannot_be_had_is_an_error),
         cmocka_unit_test(tokens_are_written_where_the_header_says),
+        cmocka_unit_test(a_step_writes_the_rows_of_every_sequence),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
