@@ -2,10 +2,10 @@
 #include "harness/analyze/analyze.h"
 #include "harness/command.h"
 #include "harness/dtype_option.h"
+#include "harness/output.h"
 
 #include <omp.h>
 #include <stdio.h>
-#include <string.h>
 
 static const struct lay_usage usage = {
     .command = "analyze",
@@ -142,8 +142,8 @@ int lay_cmd_analyze(int argc, char **argv)
     struct lay_err err = {0};
     struct raw raw = {.limit = LIMIT};
     enum lay_status status = parse_and_run(argc, argv, &raw, &err);
-    if (status == LAY_OK && fflush(stdout) != 0)
-        status = lay_fail(&err, LAY_ERR_IO, "standard output cannot be written; the files are complete");
+    if (status == LAY_OK)
+        status = lay_output_flush("; the files are complete", &err);
     lay_option_list_free(&raw.systems);
     lay_option_list_free(&raw.tasks);
     lay_option_list_free(&raw.languages);

@@ -6,6 +6,7 @@
 #include "harness/bench/train.h"
 #include "harness/command.h"
 #include "harness/options.h"
+#include "harness/output.h"
 #include "harness/run/signals.h"
 
 #include <omp.h>
@@ -334,12 +335,10 @@ static enum lay_status print(const struct bench *b, struct lay_err *err)
         lay_train_put(&text, b->format, b->train_rows, b->n_train_rows);
     else
         lay_bench_put(&text, b->format, b->rows, b->n_rows, b->args->profile);
-    const enum lay_status status = lay_str_check(&text, err);
-    if (status == LAY_OK && text.length)
-        fputs(lay_str_text(&text), stdout);
+    enum lay_status status = lay_str_check(&text, err);
+    if (status == LAY_OK)
+        status = lay_output_put(&text, err);
     lay_str_free(&text);
-    if (status == LAY_OK && (fflush(stdout) != 0 || ferror(stdout)))
-        return lay_fail(err, LAY_ERR_IO, "standard output cannot be written");
     return status;
 }
 

@@ -3,6 +3,7 @@
 #include "engine/base/mem.h"
 #include "harness/command.h"
 #include "harness/options.h"
+#include "harness/output.h"
 #include "harness/run/loaded.h"
 #include "harness/selection.h"
 #include "reports/compare_put.h"
@@ -153,11 +154,8 @@ static enum lay_status print(const struct plan *plan, const struct lay_compariso
     }
     if (status == LAY_OK)
         status = plan->format->put(&text, comparisons, count, &plan->options, err);
-    if (status == LAY_OK) {
-        fwrite(lay_str_text(&text), 1, text.length, stdout);
-        if (fflush(stdout) != 0 || ferror(stdout))
-            status = lay_fail(err, LAY_ERR_IO, "standard output cannot be written");
-    }
+    if (status == LAY_OK)
+        status = lay_output_put(&text, err);
     lay_str_free(&text);
     return status;
 }

@@ -5,6 +5,7 @@
 #include "harness/gate/gate.h"
 #include "harness/gate/gate_print.h"
 #include "harness/options.h"
+#include "harness/output.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -54,14 +55,6 @@ static enum lay_status make_plan(const struct arguments *arguments, struct plan 
 
 /* --- output --- */
 
-static enum lay_status print(const struct lay_str *text, struct lay_err *err)
-{
-    fwrite(lay_str_text(text), 1, text->length, stdout);
-    return fflush(stdout) == 0 && !ferror(stdout)
-               ? LAY_OK
-               : lay_fail(err, LAY_ERR_IO, "standard output cannot be written");
-}
-
 static enum lay_status append_file(const char *path, const struct lay_str *text, struct lay_err *err)
 {
     FILE *file = fopen(path, "ae");
@@ -81,7 +74,7 @@ static enum lay_status tell_github(const struct lay_gate *gate, struct lay_err *
         return LAY_OK;
     enum lay_status status = lay_gate_put_github(&text, gate, err);
     if (status == LAY_OK)
-        status = print(&text, err);
+        status = lay_output_put(&text, err);
     lay_str_clear(&text);
     if (status == LAY_OK && summary && *summary) {
         status = lay_gate_put_markdown(&text, gate, err);
@@ -98,7 +91,7 @@ static enum lay_status tell(const struct arguments *arguments, const struct lay_
     struct lay_str text = {0};
     enum lay_status status = lay_gate_put_terminal(&text, gate, arguments->all, err);
     if (status == LAY_OK)
-        status = print(&text, err);
+        status = lay_output_put(&text, err);
     if (status == LAY_OK)
         status = tell_github(gate, err);
     lay_str_clear(&text);

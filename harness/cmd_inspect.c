@@ -3,6 +3,7 @@
 
 #include "harness/inspect/inspect.h"
 #include "harness/options.h"
+#include "harness/output.h"
 
 #include <stdio.h>
 
@@ -16,9 +17,7 @@ static enum lay_status inspect(const char *path, const struct lay_inspect_option
     else if (status == LAY_OK)
         lay_inspect_print(&inspection, options, stdout);
     lay_inspect_close(&inspection);
-    if (status == LAY_OK && (fflush(stdout) != 0 || ferror(stdout)))
-        status = lay_fail(err, LAY_ERR_IO, "standard output cannot be written");
-    return status;
+    return status == LAY_OK ? lay_output_flush("", err) : status;
 }
 
 int lay_cmd_inspect(int argc, char **argv)

@@ -8,6 +8,7 @@
 #include "engine/model/config.h"
 #include "engine/shape/model_write.h"
 #include "harness/options.h"
+#include "harness/output.h"
 #include "harness/run/signals.h"
 
 #include <errno.h>
@@ -282,8 +283,10 @@ static enum lay_status make(const struct arguments *args, struct lay_err *err)
         status = unknown_shape(args->shape, err);
     if (status == LAY_OK)
         status = copy_tokenizer(args->tokenizer, args->out, err);
-    if (status == LAY_OK)
+    if (status == LAY_OK) {
         print_summary(args, &tensors);
+        status = lay_output_flush("; the files are complete", err);
+    }
     lay_shape_tensors_free(&tensors);
     return status;
 }

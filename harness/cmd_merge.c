@@ -1,9 +1,8 @@
 /* layeval merge: the command line; the work is in run/merge.c. */
 #include "harness/command.h"
 #include "harness/options.h"
+#include "harness/output.h"
 #include "harness/run/merge.h"
-
-#include <stdio.h>
 
 static const struct lay_usage usage = {
     .command = "merge",
@@ -47,8 +46,8 @@ int lay_cmd_merge(int argc, char **argv)
     struct lay_err err = {0};
     struct lay_option_list dirs = {0};
     enum lay_status status = parse_and_merge(argc, argv, &dirs, &err);
-    if (status == LAY_OK && fflush(stdout) != 0)
-        status = lay_fail(&err, LAY_ERR_IO, "standard output cannot be written; the files are complete");
+    if (status == LAY_OK)
+        status = lay_output_flush("; the files are complete", &err);
     lay_option_list_free(&dirs);
     return status == LAY_OK ? 0 : lay_report_error("merge", &err);
 }

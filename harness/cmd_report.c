@@ -2,6 +2,7 @@
 #include "engine/base/file.h"
 #include "harness/command.h"
 #include "harness/options.h"
+#include "harness/output.h"
 #include "harness/run/loaded.h"
 #include "harness/run/reporting.h"
 #include "harness/selection.h"
@@ -20,11 +21,8 @@ struct arguments {
 static enum lay_status write_out(const struct arguments *arguments, const struct lay_str *text,
                                  struct lay_err *err)
 {
-    if (arguments->out)
-        return lay_file_write(arguments->out, lay_str_text(text), text->length, err);
-    if (fwrite(lay_str_text(text), 1, text->length, stdout) != text->length || fflush(stdout) != 0)
-        return lay_fail(err, LAY_ERR_IO, "standard output: cannot write");
-    return LAY_OK;
+    return arguments->out ? lay_file_write(arguments->out, lay_str_text(text), text->length, err)
+                          : lay_output_put(text, err);
 }
 
 static enum lay_status make(const struct arguments *arguments, const struct lay_report_format *format,

@@ -1,6 +1,7 @@
 /* layeval run: the command line; the work is in run.c. */
 #include "harness/command.h"
 #include "harness/dtype_option.h"
+#include "harness/output.h"
 #include "harness/run/reporting.h"
 #include "harness/run/run.h"
 
@@ -195,8 +196,8 @@ int lay_cmd_run(int argc, char **argv)
     struct lay_err err = {0};
     struct lay_run_options run = {.check_prompts = 32, .limit = -1};
     enum lay_status status = parse_and_run(argc, argv, &run, &err);
-    if (status == LAY_OK && fflush(stdout) != 0)
-        status = lay_fail(&err, LAY_ERR_IO, "standard output cannot be written; the files are complete");
+    if (status == LAY_OK)
+        status = lay_output_flush("; the files are complete", &err);
     lay_option_list_free(&run.systems);
     lay_option_list_free(&run.tasks);
     lay_option_list_free(&run.languages);

@@ -4,11 +4,11 @@
 #include "harness/bench/subject.h"
 #include "harness/command.h"
 #include "harness/options.h"
+#include "harness/output.h"
 #include "harness/run/signals.h"
 #include "harness/selftest/selftest.h"
 
 #include <stdio.h>
-#include <string.h>
 
 static const struct lay_usage usage = {
     .command = "selftest",
@@ -102,8 +102,8 @@ static enum lay_status run(const struct trials *trials, bool *holds, struct lay_
         (trials->json ? lay_selftest_put_json : lay_selftest_put_text)(&text, &selftest);
         status = lay_str_check(&text, err);
     }
-    if (status == LAY_OK && (fputs(lay_str_text(&text), stdout) == EOF || fflush(stdout) != 0))
-        status = lay_fail(err, LAY_ERR_IO, "standard output cannot be written");
+    if (status == LAY_OK)
+        status = lay_output_put(&text, err);
     lay_str_free(&text);
     lay_selftest_free(&selftest);
     return status;

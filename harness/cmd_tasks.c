@@ -4,6 +4,7 @@
 #include "engine/base/mem.h"
 #include "harness/command.h"
 #include "harness/options.h"
+#include "harness/output.h"
 #include "tasks/dataset.h"
 #include "tasks/prompt.h"
 #include "tasks/score.h"
@@ -279,9 +280,7 @@ static enum lay_status list_tasks(const struct lay_option_list *names, bool json
         print_sets(&sets);
     }
     close_sets(&sets);
-    if (status == LAY_OK && (fflush(stdout) != 0 || ferror(stdout)))
-        status = lay_fail(err, LAY_ERR_IO, "stdout: cannot write");
-    return status;
+    return status == LAY_OK ? lay_output_flush("", err) : status;
 }
 
 int lay_cmd_tasks(int argc, char **argv)

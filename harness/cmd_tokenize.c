@@ -5,6 +5,7 @@
 #include "engine/token/tokenizer.h"
 #include "harness/command.h"
 #include "harness/options.h"
+#include "harness/output.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -181,9 +182,8 @@ int lay_cmd_tokenize(int argc, char **argv)
                           given.model, lay_tokenizer_convention(tokenizer));
     if (status == LAY_OK && !help)
         status = tokenize(&given, tokenizer, &out, &err);
-    if (status == LAY_OK &&
-        (fwrite(lay_str_text(&out), 1, out.length, stdout) != out.length || fflush(stdout)))
-        status = lay_fail(&err, LAY_ERR_IO, "stdout: %s", strerror(errno));
+    if (status == LAY_OK)
+        status = lay_output_put(&out, &err);
     lay_str_free(&out);
     lay_tokenizer_close(tokenizer);
     return status == LAY_OK ? 0 : lay_report_error("tokenize", &err);

@@ -1,5 +1,6 @@
 #include "harness/command.h"
 #include "harness/options.h"
+#include "harness/output.h"
 #include "harness/verify/verify.h"
 
 #include "engine/base/mem.h"
@@ -329,6 +330,8 @@ int lay_cmd_verify(int argc, char **argv)
         lay_options_parse(&usage, options, sizeof options / sizeof *options, argc, argv, &dirs, &help, &err);
     if (status == LAY_OK && !help)
         status = verify_all(&o, &dirs, &failed, &err);
+    if (status == LAY_OK)
+        status = lay_output_flush("", &err);
     lay_option_list_free(&dirs);
     if (status != LAY_OK)
         return lay_report_error("verify", &err);

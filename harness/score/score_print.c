@@ -1,3 +1,4 @@
+#include "harness/output.h"
 #include "harness/run/results.h"
 #include "harness/score/score.h"
 #include "reports/emit.h"
@@ -62,7 +63,5 @@ enum lay_status lay_score_print(const struct lay_score_arguments *arguments,
     LAY_TRY(arguments->json
                 ? print_json(results, count, combined, err)
                 : lay_results_print(results, count, arguments->print_extracted ? stderr : stdout, err));
-    if (fflush(stdout) != 0 || ferror(stdout))
-        return lay_fail(err, LAY_ERR_IO, "standard output: cannot write");
-    return LAY_OK;
+    return lay_output_flush("", err);
 }

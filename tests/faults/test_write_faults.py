@@ -197,7 +197,9 @@ class OneFile(Faults):
 
     def test_standard_output_on_a_full_disk_is_an_error(self):
         for command in (["score", self.reference], ["report", self.reference], ["compare", self.reference, self.other],
-                        ["gate", self.reference, "--against", self.other, "--max-drop", "100", "--all"]):
+                        ["gate", self.reference, "--against", self.other, "--max-drop", "100", "--all"],
+                        ["tasks"], ["inspect", ROOT / "tests/golden/langbridge_mt5_llama_linear/bridge"],
+                        ["verify", ROOT / "tests/golden/langbridge_mt5_llama_linear"]):
             with open("/dev/full", "wb") as full:
                 result = subprocess.run([LAYEVAL, *map(str, command)], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=full,
                                         stderr=subprocess.PIPE, text=True, encoding="utf-8", check=False)
