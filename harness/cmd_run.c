@@ -85,20 +85,14 @@ static enum lay_status interpret(const struct raw *raw, struct lay_run_options *
 
 static enum lay_status require(const struct lay_run_options *run, struct lay_err *err)
 {
-    const struct {
-        bool given;
-        const char *what;
-    } needed[] = {
+    const struct lay_requirement needed[] = {
         {run->systems.count > 0, "--system FILE: the system to evaluate (README, System files)"},
         {run->tasks.count > 0, "--task NAME: what to evaluate it on; `layeval tasks` lists the benchmarks"},
         {run->data_dir != NULL,
          "--data DIR: where the data files are; `layeval tasks` says where to get them"},
         {run->out_dir != NULL || run->dry_run, "--out DIR: where results go (or --dry-run)"},
     };
-    for (size_t i = 0; i < sizeof needed / sizeof *needed; i++)
-        if (!needed[i].given)
-            return lay_fail(err, LAY_ERR_USAGE, "missing %s", needed[i].what);
-    return LAY_OK;
+    return lay_options_require(needed, sizeof needed / sizeof *needed, err);
 }
 
 static enum lay_status parse_and_run(int argc, char **argv, struct lay_run_options *run, struct lay_err *err)

@@ -243,18 +243,12 @@ static enum lay_status check_numbers(const struct lay_train_options *o, struct l
 
 static enum lay_status require(const struct lay_train_options *o, struct lay_err *err)
 {
-    const struct {
-        bool given;
-        const char *what;
-    } needed[] = {
+    const struct lay_requirement needed[] = {
         {o->system != NULL, "--system FILE: the system to train (README, System files)"},
         {o->data != NULL, "--data PATH: the training data (README, Training)"},
         {o->out != NULL || o->dry_run, "--out DIR: where checkpoints go (or --dry-run)"},
     };
-    for (size_t i = 0; i < sizeof needed / sizeof *needed; i++)
-        if (!needed[i].given)
-            return lay_fail(err, LAY_ERR_USAGE, "missing %s", needed[i].what);
-    return LAY_OK;
+    return lay_options_require(needed, sizeof needed / sizeof *needed, err);
 }
 
 static enum lay_status interpret(struct lay_train_options *o, struct raw *raw, struct lay_err *err)

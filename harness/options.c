@@ -214,6 +214,14 @@ enum lay_status lay_options_parse(const struct lay_usage *usage, const struct la
     return LAY_OK;
 }
 
+enum lay_status lay_options_require(const struct lay_requirement *needed, size_t count, struct lay_err *err)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!needed[i].given)
+            return lay_fail(err, LAY_ERR_USAGE, "missing %s", needed[i].what);
+    return LAY_OK;
+}
+
 int lay_report_error(const char *command, const struct lay_err *err)
 {
     fprintf(stderr, "layeval %s: %s\n", command, err->message);

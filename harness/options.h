@@ -52,6 +52,14 @@ enum lay_status lay_options_parse(const struct lay_usage *usage, const struct la
                                   size_t n_options, int argc, char **argv, struct lay_option_list *positional,
                                   bool *help, struct lay_err *err);
 
+/* An option without which a command can do nothing. */
+struct lay_requirement {
+    bool given;
+    const char *what; /* "--out DIR: where results go" */
+};
+/* "missing --out DIR: …", LAY_ERR_USAGE, for the first that was not given. */
+enum lay_status lay_options_require(const struct lay_requirement *needed, size_t count, struct lay_err *err);
+
 /* "layeval run: message" on stderr; returns lay_exit_code(err->status). */
 int lay_report_error(const char *command, const struct lay_err *err);
 
