@@ -171,15 +171,6 @@ static struct lay_junit_case case_of(const struct lay_system_result *system,
     return item;
 }
 
-static size_t count_cells(const struct lay_system_result *systems, size_t count)
-{
-    size_t cells = 0;
-    for (size_t i = 0; i < count; i++)
-        for (size_t j = 0; j < systems[i].count; j++)
-            cells += systems[i].tasks[j].count;
-    return cells;
-}
-
 static size_t fill_cases(const struct lay_system_result *system, struct lay_junit_case *cases,
                          struct sentences *sentences)
 {
@@ -193,7 +184,7 @@ static size_t fill_cases(const struct lay_system_result *system, struct lay_juni
 enum lay_status lay_junit_put_results(struct lay_str *out, const struct lay_system_result *systems,
                                       size_t count, struct lay_err *err)
 {
-    const size_t cells = count_cells(systems, count);
+    const size_t cells = lay_results_cells(systems, count);
     size_t at = 0;
     struct lay_junit_case *cases = lay_alloc(cells + 1, sizeof *cases);
     struct sentences *sentences = lay_alloc(cells + 1, sizeof *sentences);

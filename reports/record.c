@@ -22,6 +22,15 @@ static void task_free(struct lay_task_result *task)
     lay_free(task->cells);
 }
 
+size_t lay_results_cells(const struct lay_system_result *systems, size_t count)
+{
+    size_t cells = 0;
+    for (size_t s = 0; s < count; s++)
+        for (size_t t = 0; t < systems[s].count; t++)
+            cells += systems[s].tasks[t].count;
+    return cells;
+}
+
 void lay_system_result_free(struct lay_system_result *result)
 {
     for (size_t i = 0; i < result->count; i++)

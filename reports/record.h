@@ -70,6 +70,9 @@ struct lay_system_result {
     struct lay_training *training; /* how the bridge was trained (training.h); NULL: unknown */
 };
 
+/* Cells of all tasks of all systems. */
+size_t lay_results_cells(const struct lay_system_result *systems, size_t count);
+
 /* Frees everything below. */
 void lay_system_result_free(struct lay_system_result *result);
 

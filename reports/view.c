@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-static bool listed(const char *const *names, size_t count, const char *name)
+bool lay_selection_lists(const char *const *names, size_t count, const char *name)
 {
     for (size_t i = 0; i < count; i++)
         if (strcmp(names[i], name) == 0)
@@ -21,7 +21,7 @@ static enum lay_status narrow(const struct lay_task_result *task, const struct l
     if (!part->cells)
         return lay_no_memory(err, "a view of the results");
     for (size_t i = 0; i < task->count; i++)
-        if (listed(selection->languages, selection->n_languages, task->cells[i].language))
+        if (lay_selection_lists(selection->languages, selection->n_languages, task->cells[i].language))
             part->cells[part->count++] = task->cells[i];
     return LAY_OK;
 }
@@ -36,7 +36,7 @@ enum lay_status lay_view_create(const struct lay_system_result *result, const st
         return lay_no_memory(err, "a view of the results");
     for (size_t i = 0; i < result->count; i++) {
         struct lay_task_result *part = &view->tasks[view->count];
-        if (!listed(selection->tasks, selection->n_tasks, result->tasks[i].task))
+        if (!lay_selection_lists(selection->tasks, selection->n_tasks, result->tasks[i].task))
             continue;
         if (narrow(&result->tasks[i], selection, part, err) != LAY_OK) {
             lay_view_free(view);

@@ -11,6 +11,8 @@ struct lay_selection {
     const char *const *languages;
     size_t n_languages;
 };
+/* Whether the name is chosen by one of these lists. */
+bool lay_selection_lists(const char *const *names, size_t count, const char *name);
 
 /* `view` has its own arrays of tasks and cells and borrows all else from `result`; averages made from it are
  * over the chosen languages. Tasks of which no language is chosen are left out. Free with lay_view_free, not

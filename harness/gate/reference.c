@@ -18,21 +18,13 @@ static bool is_average(const char *language)
     return lay_set_find(language, &set);
 }
 
-static bool is_listed(const char *const *names, size_t count, const char *name)
-{
-    for (size_t i = 0; i < count; i++)
-        if (strcmp(names[i], name) == 0)
-            return true;
-    return count == 0;
-}
-
 /* Averages of a file are over all its languages, so a choice of languages leaves them out. */
 static bool is_chosen(const struct lay_selection *selection, const char *task, const char *language)
 {
-    if (!is_listed(selection->tasks, selection->n_tasks, task))
+    if (!lay_selection_lists(selection->tasks, selection->n_tasks, task))
         return false;
     return is_average(language) ? selection->n_languages == 0
-                                : is_listed(selection->languages, selection->n_languages, language);
+                                : lay_selection_lists(selection->languages, selection->n_languages, language);
 }
 
 static enum lay_status copy(const char *text, char **to, struct lay_err *err)

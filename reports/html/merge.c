@@ -120,22 +120,13 @@ static enum lay_status add_task(struct lay_merged *merged, const struct lay_syst
     return LAY_OK;
 }
 
-static size_t count_cells(const struct lay_system_result *systems, size_t count)
-{
-    size_t cells = 0;
-    for (size_t s = 0; s < count; s++)
-        for (size_t t = 0; t < systems[s].count; t++)
-            cells += systems[s].tasks[t].count;
-    return cells;
-}
-
 enum lay_status lay_merged_create(const struct lay_system_result *systems, size_t count,
                                   struct lay_merged *merged, struct lay_err *err)
 {
     struct cursor *cursors = lay_alloc(count + 1, sizeof *cursors);
     enum lay_status status = LAY_OK;
-    *merged = (struct lay_merged){.systems = count,
-                                  .cells = lay_alloc(count_cells(systems, count) + 1, sizeof *merged->cells)};
+    *merged = (struct lay_merged){.systems = count};
+    merged->cells = lay_alloc(lay_results_cells(systems, count) + 1, sizeof *merged->cells);
     if (!cursors || !merged->cells)
         status = lay_no_memory(err, "the samples of the report");
     for (size_t s = 0; s < count && status == LAY_OK; s++)
