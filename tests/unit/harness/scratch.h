@@ -30,4 +30,14 @@ static inline int scratch_remove(const char *path)
     return system(command);
 }
 
+/* directory/name; overwritten by the eighth call after. */
+static inline const char *scratch_at(const char *directory, const char *name)
+{
+    static char paths[8][256];
+    static int next;
+    char *path = paths[next++ % 8];
+    snprintf(path, sizeof paths[0], "%s/%s", directory, name);
+    return path;
+}
+
 #endif

@@ -14,31 +14,25 @@
 #include "harness/run/loaded.h"
 #include "harness/run/manifest.h"
 #include "harness/run/results.h"
+#include "tests/unit/harness/scratch.h"
 
-static char root[] = "/tmp/layeval-loaded-XXXXXX";
+static char root[SCRATCH_MAX];
 
 static int make_root(void **state)
 {
     (void)state;
-    return mkdtemp(root) ? 0 : -1;
+    return scratch_create(root) ? 0 : -1;
 }
 
 static int remove_root(void **state)
 {
-    char command[64];
     (void)state;
-    snprintf(command, sizeof command, "rm -r %s", root);
-    return system(command);
+    return scratch_remove(root);
 }
 
-/* root/name; overwritten by the eighth call after. */
 static const char *at(const char *name)
 {
-    static char paths[8][128];
-    static int next;
-    char *path = paths[next++ % 8];
-    snprintf(path, sizeof paths[0], "%s/%s", root, name);
-    return path;
+    return scratch_at(root, name);
 }
 
 /* A run of two Bengali samples, the first right within the tolerance only. */

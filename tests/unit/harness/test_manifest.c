@@ -2,6 +2,7 @@
 #include "harness/run/manifest.h"
 
 #include "tests/unit/harness/fake_system.h"
+#include "tests/unit/harness/scratch.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,20 +13,18 @@
 
 #include <cmocka.h>
 
-static char base[] = "/tmp/layeval-test-manifest-XXXXXX";
+static char base[SCRATCH_MAX];
 
 static int set_up(void **state)
 {
     (void)state;
-    return mkdtemp(base) && lay_languages_load(NULL, NULL) == LAY_OK ? 0 : -1;
+    return scratch_create(base) && lay_languages_load(NULL, NULL) == LAY_OK ? 0 : -1;
 }
 
 static int tear_down(void **state)
 {
     (void)state;
-    char command[64];
-    snprintf(command, sizeof command, "rm -rf %s", base);
-    return system(command);
+    return scratch_remove(base);
 }
 
 /* MGSM in Bengali, file and counts made up. */

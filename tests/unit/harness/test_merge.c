@@ -43,14 +43,9 @@ static int clear(void **state)
     return system(command);
 }
 
-/* root/name; overwritten by the eighth call after. */
 static const char *at(const char *name)
 {
-    static char paths[8][128];
-    static int next;
-    char *path = paths[next++ % 8];
-    snprintf(path, sizeof paths[0], "%s/%s", root, name);
-    return path;
+    return scratch_at(root, name);
 }
 
 /* A run of two tasks, in an order of the tables: mgsm th has 2 samples, mgsm en 3, xnli sw 1. `shard` is the

@@ -23,11 +23,7 @@ enum { ITEMS = 7, LANGUAGES = 2, SAMPLES = ITEMS * LANGUAGES };
 
 static const char *in_base(const char *name)
 {
-    static char paths[8][256];
-    static int turn;
-    turn = (turn + 1) % 8;
-    snprintf(paths[turn], sizeof paths[turn], "%s/%s", base, name);
-    return paths[turn];
+    return scratch_at(base, name);
 }
 
 static void write_data(const char *name, const char *word)

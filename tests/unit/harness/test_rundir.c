@@ -2,6 +2,7 @@
 #include "harness/run/rundir.h"
 
 #include "engine/base/file.h"
+#include "tests/unit/harness/scratch.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,29 +17,23 @@
 
 #include <cmocka.h>
 
-static char base[] = "/tmp/layeval-test-rundir-XXXXXX";
+static char base[SCRATCH_MAX];
 
 static int make_base(void **state)
 {
     (void)state;
-    return mkdtemp(base) ? 0 : -1;
+    return scratch_create(base) ? 0 : -1;
 }
 
 static int remove_base(void **state)
 {
     (void)state;
-    char command[64];
-    snprintf(command, sizeof command, "rm -rf %s", base);
-    return system(command);
+    return scratch_remove(base);
 }
 
-static char *in_base(const char *name)
+static const char *in_base(const char *name)
 {
-    static char path[4][256];
-    static int turn;
-    turn = (turn + 1) % 4;
-    snprintf(path[turn], sizeof path[turn], "%s/%s", base, name);
-    return path[turn];
+    return scratch_at(base, name);
 }
 
 static void touch(const char *path)
