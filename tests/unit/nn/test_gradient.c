@@ -4,6 +4,7 @@
 #include "engine/nn/fuse.h"
 
 #include "helpers.h"
+#include "tests/unit/activation.h"
 
 #define STEP 1e-4
 
@@ -210,21 +211,6 @@ struct activation {
     bool gated;
 };
 
-static double act_of(enum lay_activation act, double x)
-{
-    switch (act) {
-    case LAY_RELU:
-        return x > 0 ? x : 0;
-    case LAY_GELU_TANH:
-        return 0.5 * x * (1 + tanh(sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
-    case LAY_GELU_ERF:
-        return 0.5 * x * (1 + erf(x / sqrt(2)));
-    case LAY_SILU:
-        break;
-    }
-    return x / (1 + exp(-x));
-}
-
 static double activation_value(const struct function *f, const double *x)
 {
     const struct activation *c = f->context;
@@ -232,8 +218,8 @@ static double activation_value(const struct function *f, const double *x)
     for (int64_t r = 0; r < c->rows; r++)
         for (int64_t i = 0; i < c->n; i++) {
             const double *row = x + r * c->n * (c->gated ? 2 : 1);
-            total +=
-                (double)f->weight[r * c->n + i] * act_of(c->act, row[i]) * (c->gated ? row[c->n + i] : 1);
+            total += (double)f->weight[r * c->n + i] * reference_activation(c->act, row[i]) *
+                     (c->gated ? row[c->n + i] : 1);
         }
     return total;
 }

@@ -5,6 +5,7 @@
 #define LAY_TESTS_TRAIN_REFERENCE_H
 
 #include "engine/train/trainable.h"
+#include "tests/unit/activation.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -116,25 +117,10 @@ static double *layer_norm(const struct reference *r, const double *x, int64_t ro
     return y;
 }
 
-static double activation(enum lay_activation act, double x)
-{
-    switch (act) {
-    case LAY_RELU:
-        return x > 0 ? x : 0;
-    case LAY_GELU_TANH:
-        return 0.5 * x * (1 + tanh(sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
-    case LAY_GELU_ERF:
-        return 0.5 * x * (1 + erf(x / sqrt(2)));
-    case LAY_SILU:
-        break;
-    }
-    return x / (1 + exp(-x));
-}
-
 static void activate(enum lay_activation act, double *x, int64_t n)
 {
     for (int64_t i = 0; i < n; i++)
-        x[i] = activation(act, x[i]);
+        x[i] = reference_activation(act, x[i]);
 }
 
 static void add(double *y, const double *x, int64_t n, double factor)
