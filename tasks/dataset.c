@@ -5,8 +5,7 @@
 
 #include <string.h>
 
-/* DIR/pattern with {iso} and {Name} filled in. */
-static char *expand(const char *dir, const char *pattern, const char *iso, const char *name)
+char *lay_pattern_expand(const char *dir, const char *pattern, const char *iso, const char *name)
 {
     struct lay_str file = {0};
     for (const char *at = pattern; *at;) {
@@ -33,9 +32,9 @@ static enum lay_status locate(const char *dir, const struct lay_layout *layout,
 {
     enum lay_status status = LAY_OK;
     char *other = NULL;
-    *path = expand(dir, layout->pattern, language->iso, language->name);
+    *path = lay_pattern_expand(dir, layout->pattern, language->iso, language->name);
     if (language->alias[0] && strstr(layout->pattern, "{iso}"))
-        other = expand(dir, layout->pattern, language->alias, language->name);
+        other = lay_pattern_expand(dir, layout->pattern, language->alias, language->name);
     if (!*path || (language->alias[0] && strstr(layout->pattern, "{iso}") && !other)) {
         status = lay_no_memory(err, "a path");
     } else if (other && lay_path_exists(other) && lay_path_exists(*path)) {
@@ -149,8 +148,8 @@ static enum lay_status missing_file(const struct lay_task *task, const struct la
         lay_free(hidden);
         return status;
     }
-    char *path = expand(dir, layout->pattern, language->iso, language->name);
-    char *also = expand(dir, layout->pattern, language->alias, language->name);
+    char *path = lay_pattern_expand(dir, layout->pattern, language->iso, language->name);
+    char *also = lay_pattern_expand(dir, layout->pattern, language->alias, language->name);
     const bool two = path && also && language->alias[0] && strstr(layout->pattern, "{iso}");
     const enum lay_status status =
         !path || !also

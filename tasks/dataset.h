@@ -40,6 +40,9 @@ struct lay_line {
 
 #define LAY_COLUMNS_MAX 32
 
+/* dir/pattern with {iso} and {Name} filled in; dir NULL: the pattern alone. Returns; free with lay_free. */
+char *lay_pattern_expand(const char *dir, const char *pattern, const char *iso, const char *name);
+
 /* "FILE:LINE: reason", LAY_ERR_INPUT. */
 enum lay_status lay_source_fail(const struct lay_source *source, struct lay_err *err, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

@@ -385,11 +385,14 @@ static enum lay_status read_all_benchmark(struct lay_train_set *set, const struc
     const size_t before = set->count;
     for (size_t i = 0; i < lay_language_count(); i++) {
         const struct lay_language *language = lay_language_at(i);
-        char name[64];
         if (!wanted(options, language) || !lay_language_in(language, task->name))
             continue;
-        snprintf(name, sizeof name, pattern, language->iso);
-        LAY_TRY(read_benchmark_of(set, dir, name, layout, task, language, options, err));
+        char *name = lay_pattern_expand(NULL, pattern, language->iso, language->name);
+        const enum lay_status status =
+            name ? read_benchmark_of(set, dir, name, layout, task, language, options, err)
+                 : lay_no_memory(err, "a path");
+        lay_free(name);
+        LAY_TRY(status);
     }
     return set->count > before ? LAY_OK : no_file(dir, pattern, NULL, err);
 }
@@ -397,7 +400,7 @@ static enum lay_status read_all_benchmark(struct lay_train_set *set, const struc
 static enum lay_status read_xcsqa(struct lay_train_set *set, const struct lay_task *task, const char *dir,
                                   const struct lay_train_data_options *options, struct lay_err *err)
 {
-    return read_all_benchmark(set, task, dir, "x-csqa/train_%s.jsonl", "jsonl", options, err);
+    return read_all_benchmark(set, task, dir, "x-csqa/train_{iso}.jsonl", "jsonl", options, err);
 }
 
 static enum lay_status read_xnli(struct lay_train_set *set, const struct lay_task *task, const char *dir,

@@ -163,7 +163,7 @@ static void faults_name_their_place(void **state)
         {"mgsm", "empty", false, LAY_ERR_INPUT, "holds no training item"},
         {"mgsm", "query_translation", true, LAY_ERR_INPUT, "holds no training item in Thai"},
         {"mgsm", "short", false, LAY_ERR_INPUT, "metamath_615k.json is not there"},
-        {"x-csqa", "query_translation", true, LAY_ERR_INPUT, "train_"},
+        {"x-csqa", "query_translation", true, LAY_ERR_INPUT, "x-csqa/train_{iso}.jsonl is not there"},
         {"mmlu", "query_translation", false, LAY_ERR_USAGE, "no training data reader for \"mmlu\""},
         {"mgsm", "nowhere", false, LAY_ERR_INPUT, "neither a directory"},
     };
