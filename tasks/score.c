@@ -194,9 +194,9 @@ enum lay_status lay_score_labelled(const struct lay_task *task, const struct lay
                                    struct lay_score *score, struct lay_str *paper_extracted,
                                    struct lay_str *strict_extracted, struct lay_err *err)
 {
+    *score = (struct lay_score){.strict = LAY_STRICT_UNPARSED};
     const struct answer answer = {task,   language, labels, n_labels,        target,
                                   output, length,   score,  paper_extracted, strict_extracted};
-    *score = (struct lay_score){.strict = LAY_STRICT_UNPARSED};
     if (task->kind == LAY_TASK_MATH) {
         LAY_TRY(score_math(&answer, match, err));
     } else {

@@ -137,6 +137,7 @@ LAY_INLINE void attend(struct lay_attention_row *rows, int q, const struct lay_a
         score_pages(rows, q, pages->key + i, pages->value + i, half, 1, scores, i * LAY_LANES);
     for (int k = 0; k < q; k++) {
         for (int64_t j = 0; j < n_pages * LAY_LANES; j++)
+            /* NOLINTNEXTLINE(clang-analyzer-core.uninitialized.Assign): score_pages filled them */
             scores[k][j] = j < begin || j >= end ? -INFINITY : scores[k][j];
         factor[k] = exponentiate(&rows[k], scores[k], n_pages);
     }

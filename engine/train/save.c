@@ -5,6 +5,7 @@
 #include "engine/store/torch_write.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define OTHER_FILE_MAX ((size_t)256 << 20) /* bytes of a tokenizer or configuration that is copied */
@@ -147,6 +148,17 @@ static bool skip_prefix(const char **name, const char *prefix)
     return true;
 }
 
+/* The N of "layers.N.self_attn.REST"; −1 for other names. */
+static long attention_layer(const char *name, const char **rest)
+{
+    char *end;
+    if (!skip_prefix(&name, "layers."))
+        return -1;
+    const long layer = strtol(name, &end, 10);
+    *rest = end;
+    return end != name && skip_prefix(rest, ".self_attn.") ? layer : -1;
+}
+
 static bool is_adapted(const struct lay_trainable *trainable, long layer)
 {
     char gate[80];
@@ -161,17 +173,15 @@ static bool is_adapted(const struct lay_trainable *trainable, long layer)
  * the attention sits one level deeper. */
 static void whole_llm_name(const struct lay_train_save *save, const char *name, char *whole, size_t size)
 {
-    const char *inner = name;
-    long layer = -1;
-    int end = 0;
+    const char *inner = name, *rest;
     skip_prefix(&inner, "model.");
+    const long layer = attention_layer(inner, &rest);
     if (save->method == LAY_LANGBRIDGE)
         snprintf(whole, size, strncmp(name, "lm_head.", 8) == 0 ? "lb.%s" : "lb.lm.%s", inner);
     else if (strncmp(name, "lm_head.", 8) == 0)
         snprintf(whole, size, "model_llm.model.%s", name);
-    else if (sscanf(inner, "layers.%ld.self_attn.%n", &layer, &end) == 1 && end > 0 &&
-             is_adapted(save->trainable, layer))
-        snprintf(whole, size, "model_llm.model.model.layers.%ld.self_attn.model.%s", layer, inner + end);
+    else if (layer >= 0 && is_adapted(save->trainable, layer))
+        snprintf(whole, size, "model_llm.model.model.layers.%ld.self_attn.model.%s", layer, rest);
     else
         snprintf(whole, size, "model_llm.model.model.%s", inner);
 }

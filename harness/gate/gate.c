@@ -185,9 +185,10 @@ static enum lay_status adjust(struct lay_gate *gate, size_t first, struct lay_er
 {
     const size_t count = gate->checks.count - first;
     size_t n = 0;
-    double *p = lay_alloc(2 * count + 1, sizeof *p), *adjusted = p + count;
+    double *p = lay_alloc(2 * count + 1, sizeof *p);
     if (!p)
         return lay_no_memory(err, "p values");
+    double *adjusted = p + count;
     for (size_t i = first; i < gate->checks.count; i++)
         if (!isnan(gate->checks.items[i].p))
             p[n++] = gate->checks.items[i].p;

@@ -127,9 +127,9 @@ enum lay_status lay_analysis_json(const struct lay_analysis *a, const cJSON *abo
         [LAY_FIGURE_ATTENTION] = attention,           [LAY_FIGURE_FUSION] = fusion,
     };
     struct lay_emit emit = {.out = out, .indent = 1};
-    const cJSON *item;
     lay_emit_open(&emit, NULL, '{');
-    cJSON_ArrayForEach(item, about) lay_emit_tree(&emit, item->string, item);
+    for (const cJSON *item = about ? about->child : NULL; item; item = item->next)
+        lay_emit_tree(&emit, item->string, item);
     lay_emit_open(&emit, "languages", '[');
     for (size_t i = 0; i < a->options.n_languages; i++) {
         lay_emit_open(&emit, NULL, '{');

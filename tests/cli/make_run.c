@@ -53,14 +53,15 @@ static enum lay_status write_entries(const char *dir, const struct lay_journal *
 static enum lay_status write_run(const char *dir, const cJSON *spec, struct lay_err *err)
 {
     struct lay_journal journal = {0};
-    const cJSON *entry, *entries = cJSON_GetObjectItemCaseSensitive(spec, "entries");
+    const cJSON *entries = cJSON_GetObjectItemCaseSensitive(spec, "entries");
     LAY_TRY(lay_mkdirs(dir, err));
     LAY_TRY(lay_manifest_write(dir, cJSON_GetObjectItemCaseSensitive(spec, "manifest"), journal.manifest_hash,
                                err));
     journal.entries = lay_alloc((size_t)cJSON_GetArraySize(entries) + 1, sizeof *journal.entries);
     if (!journal.entries)
         return lay_no_memory(err, "the entries");
-    cJSON_ArrayForEach(entry, entries) journal.entries[journal.count++] = entry_of(entry);
+    for (const cJSON *entry = entries ? entries->child : NULL; entry; entry = entry->next)
+        journal.entries[journal.count++] = entry_of(entry);
     const enum lay_status status =
         write_entries(dir, &journal, cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(spec, "sealed")), err);
     lay_journal_free(&journal);

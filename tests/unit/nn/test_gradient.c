@@ -257,9 +257,10 @@ struct entropy {
 
 static double entropy_row(const struct entropy *c, const double *x, int64_t r)
 {
-    double sum = 0;
-    for (int64_t i = 0; i < c->n; i++)
-        sum += exp(x[r * c->n + i] - x[r * c->n + c->targets[r]]);
+    const double *row = x + r * c->n;
+    double sum = exp(row[0] - row[c->targets[r]]);
+    for (int64_t i = 1; i < c->n; i++)
+        sum += exp(row[i] - row[c->targets[r]]);
     return log(sum);
 }
 

@@ -569,8 +569,8 @@ static double sample_loss(const struct reference *r, const struct lay_train_samp
     const double *logits = linear(r, h, rows, H, head, NULL, V);
     for (int64_t t = 0; t < s->n_target; t++) {
         const double *row = logits + (rows - s->n_target + t - 1) * V;
-        double total = 0;
-        for (int64_t i = 0; i < V; i++)
+        double total = exp(row[0]);
+        for (int64_t i = 1; i < V; i++)
             total += exp(row[i]);
         sum += log(total) - row[s->target[t]];
     }
