@@ -9,6 +9,7 @@
 #include "harness/output.h"
 #include "harness/run/signals.h"
 
+#include <assert.h>
 #include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -156,6 +157,7 @@ static enum lay_status read_lengths(struct bench *b, struct lay_err *err)
         status = parse_lengths(b, path, lay_str_text(&text), err);
     lay_str_free(&text);
     LAY_TRY(status);
+    assert(b->n_lengths > 0);
     int64_t sum = 0;
     for (size_t i = 0; i < b->n_lengths; i++)
         sum += b->lengths[i];
