@@ -155,7 +155,7 @@ static const struct lay_language *language_of(const char *rest, const struct lay
 /* Accuracies among "metric,filter" keys. */
 static bool is_accuracy(const cJSON *metric)
 {
-    return cJSON_IsNumber(metric) &&
+    return cJSON_IsNumber(metric) && metric->string &&
            (strncmp(metric->string, "acc,", 4) == 0 || strncmp(metric->string, "exact_match,", 12) == 0);
 }
 
@@ -165,7 +165,7 @@ static enum lay_status read_metrics(const struct reading *reading, const cJSON *
                                     struct lay_err *err)
 {
     const char *rest;
-    const struct lay_task *task = task_of(item->string, &rest);
+    const struct lay_task *task = item->string ? task_of(item->string, &rest) : NULL;
     const struct lay_language *language = task ? language_of(rest, task) : NULL;
     struct lay_reference_entry entry = {.system = ""};
     const cJSON *metric;

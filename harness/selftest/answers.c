@@ -64,8 +64,8 @@ static void fill_requests(struct requests *r, const struct lay_subject *subject)
     for (int i = 0; i < REQUESTS; i++) {
         r->n_prompt[i] = 1 + i * 7 % (LONGEST - 1);
         r->n_source[i] = letters ? 1 + i * 5 % (LONGEST - 1) : 0;
-        fill_ids(r->prompts[i], r->n_prompt[i], words, (uint64_t)(2 * i));
-        fill_ids(r->sources[i], r->n_source[i], letters, (uint64_t)(2 * i + 1));
+        fill_ids(r->prompts[i], r->n_prompt[i], words, 2 * (uint64_t)i);
+        fill_ids(r->sources[i], r->n_source[i], letters, 2 * (uint64_t)i + 1);
     }
 }
 

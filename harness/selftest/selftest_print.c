@@ -77,7 +77,7 @@ static void put_products(struct lay_str *out, const struct lay_selftest_products
 static void put_answers(struct lay_str *out, const struct lay_selftest_answers *a)
 {
     lay_str_printf(out, "%-5s answers of  %-38s %4lld compared, %s\n", lay_precision_name(a->dtype),
-                   a->system, (long long)(a->requests * a->runs), a->holds ? "same bits" : "DIFFER");
+                   a->system, (long long)a->requests * (long long)a->runs, a->holds ? "same bits" : "DIFFER");
     if (!a->holds)
         lay_str_printf(out, "      %s\n", a->where);
 }

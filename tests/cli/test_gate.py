@@ -224,6 +224,7 @@ class AgainstFiles(Gate):
                             ("system,method,llm\n", "the first line must be system,method,llm,encoder,"),
                             ("system,task,\n", "the first line must be system,task,language,"),
                             ('{"results": {"mgsm_bn": {"acc,none": 1.5}}}', "150 is no accuracy"),
+                            ('{"results": {"mgsm_bn": [0.5]}}', "no figure for the tasks"),
                             ('{"results": {"mgsm_bn": {"f1,none": 1}, "arc": {"acc,none": 1}}}', "no figure for the tasks"),
                             ('{"layeval": {"systems": {"a": {"tasks": {"mgsm": {"language": "bn"}}}}}}', "does not end in")):
             path = self.dir / "reference"
