@@ -1,11 +1,15 @@
 #include "engine/nn/attention_core.h"
 
 #include <assert.h>
+#include <omp.h>
 
 /* Queries of a task are cheaper one by one when they are few, in tiles when they are many; the bits are the
  * same. The tiles of a task share its chunks of keys while they are in the cache. */
 #define TILE_FROM 12
 #define TILES 4
+/* A thread takes so many kv heads of a sequence, where there are sequences for all threads: while it reads
+ * the last pages of one head it fetches the first of the next. */
+#define HEADS 4
 #define QUERIES (TILES * LAY_LANES)
 
 struct call {
@@ -45,15 +49,18 @@ static void find_pages(const struct task *task, int64_t first, int64_t end, stru
 {
     const struct call *call = task->call;
     const int32_t *page = task->span->kv->pages + first / LAY_KV_PAGE_TOKENS;
-    const int64_t left = lay_kv_pages_for(end - first);
+    const int64_t left = lay_kv_pages_for(end - first), n_heads = call->pool->shape.num_kv_heads;
+    const int64_t next_head = task->kv_head + 1 < n_heads ? task->kv_head + 1 : task->kv_head;
     pages->first = first;
     pages->n = end - first < LAY_CHUNK_KEYS ? end - first : LAY_CHUNK_KEYS;
     pages->half = call->pool->shape.dtype == LAY_BF16;
     for (int64_t i = 0; i < LAY_CHUNK_PAGES && i < left; i++) {
-        const int64_t next = i + LAY_CHUNK_PAGES < left ? i + LAY_CHUNK_PAGES : i;
         pages->key[i] = lay_kv_block(call->pool, page[i], call->layer, 0, task->kv_head);
         pages->value[i] = lay_kv_block(call->pool, page[i], call->layer, 1, task->kv_head);
-        pages->next[i] = lay_kv_block(call->pool, page[next], call->layer, 0, task->kv_head);
+        pages->next[i] =
+            i + LAY_CHUNK_PAGES < left
+                ? lay_kv_block(call->pool, page[i + LAY_CHUNK_PAGES], call->layer, 0, task->kv_head)
+                : lay_kv_block(call->pool, task->span->kv->pages[i], call->layer, 0, next_head);
     }
 }
 
@@ -227,11 +234,12 @@ void lay_attention_paged(const struct lay_kv_pool *pool, int64_t layer,
                               .causal = causal,
                               .window = window,
                               .out = out};
+    const int64_t chunk = n_spans >= omp_get_max_threads() ? HEADS : 1;
     /* Every task writes results of its own queries only; who runs it does not matter. */
 #pragma omp parallel
     for (int64_t i = 0; i < n_spans; i++) {
         const int64_t tasks = blocks_of(&call, &spans[i]) * s->num_kv_heads;
-#pragma omp for schedule(dynamic) nowait
+#pragma omp for schedule(dynamic, chunk) nowait
         for (int64_t task = 0; task < tasks; task++)
             attend(&call, &spans[i], task);
     }

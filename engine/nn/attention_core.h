@@ -21,7 +21,7 @@ struct lay_attention_chunk {
 };
 
 /* The same as blocks of pages (kv.h), f32, or bf16 if `half`. `next` are the blocks of keys that will be
- * wanted after these; the block itself where there are none. */
+ * wanted after these. */
 #define LAY_CHUNK_PAGES (LAY_CHUNK_KEYS / LAY_KV_PAGE_TOKENS)
 struct lay_attention_pages {
     int64_t first, n;
