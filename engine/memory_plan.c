@@ -50,17 +50,7 @@ static double encoder_elements(const struct lay_encoder_config *c)
 
 static double bridge_elements(const struct lay_memory_needs *needs)
 {
-    const double d = (double)needs->encoder->hidden_size, H = (double)needs->llm->hidden_size;
-    switch (needs->method) {
-    case LAY_LANGBRIDGE:
-        return d * H;
-    case LAY_MINDMERGER:
-        return 2 * d * d + 2 * d * H;
-    case LAY_LAYALIGN:
-        return 2 * d * d + 3 * d * H;
-    default:
-        return 0;
-    }
+    return lay_bridge_elements(needs->bridge, needs->encoder->hidden_size, needs->llm->hidden_size);
 }
 
 double lay_memory_weight_elements(const struct lay_memory_needs *needs)
@@ -81,7 +71,7 @@ static double larger(double a, double b)
 /* f32 numbers per row of a step of the LLM: the residual stream, the normed rows, queries, keys, values,
  * attention, both halves of the feed-forward and their product (feed_forward.c; int8 has them for a row of
  * each thread only, unless modules are kept in bf16); the rows as oneDNN takes them and, in int8, its sums
- * before they are scaled. */
+ * before they are scaled; with gates that read the hidden state, the adapter's attention by itself. */
 static double llm_row(const struct lay_memory_needs *needs)
 {
     const struct lay_llm_config *c = needs->llm;
@@ -89,7 +79,8 @@ static double llm_row(const struct lay_memory_needs *needs)
     const double q = (double)(c->num_attention_heads * c->head_dim),
                  kv = (double)(c->num_key_value_heads * c->head_dim);
     const double sums = needs->precision.dtype == LAY_I8 ? larger(2 * I, q) : 0;
-    return 2 * H + 2 * q + 2 * kv + 3 * I + larger(H, I) + sums;
+    const double ungated = needs->bridge->form.value[LAY_FORM_GATE] == LAY_GATE_HIDDEN ? q : 0;
+    return 2 * H + 2 * q + 2 * kv + 3 * I + larger(H, I) + sums + ungated;
 }
 
 /* The same for a source token: the encoder's buffers, the hidden states a bridge reads, its mapping's
@@ -99,10 +90,11 @@ static double encoder_row(const struct lay_memory_needs *needs)
     const struct lay_encoder_config *c = needs->encoder;
     const double d = (double)c->hidden_size, inner = (double)(c->num_attention_heads * c->head_dim);
     const double H = (double)needs->llm->hidden_size;
-    const double hidden = needs->method == LAY_LAYALIGN ? (double)c->num_hidden_layers + 1 : 1;
+    const double hidden = needs->bridge->method == LAY_LAYALIGN ? (double)c->num_hidden_layers + 1 : 1;
     const double ffn = (c->gated ? 3 : 1) * (double)c->intermediate_size;
-    const double fused = needs->method == LAY_LAYALIGN ? 2 * LAY_FUSED_LAYERS : 0;
-    return 2 * d + 4 * inner + ffn + (hidden + 2 + fused) * d + (needs->method == LAY_LAYALIGN ? 5 : 1) * H;
+    const double fused = needs->bridge->method == LAY_LAYALIGN ? 2 * LAY_FUSED_LAYERS : 0;
+    return 2 * d + 4 * inner + ffn + (hidden + 2 + fused) * d +
+           (needs->bridge->method == LAY_LAYALIGN ? 5 : 1) * H;
 }
 
 /* Prompts prepared ahead and not read yet hold about two encoder passes of rows; the head sees 64 rows at a
@@ -160,7 +152,7 @@ enum lay_status lay_memory_plan_print(const struct lay_memory_needs *needs,
                                       const struct lay_memory_plan *plan, struct lay_str *text,
                                       struct lay_err *err)
 {
-    lay_str_printf(text, "%s (%s, %s): ", needs->name, lay_method_name(needs->method),
+    lay_str_printf(text, "%s (%s, %s): ", needs->name, lay_method_name(needs->bridge->method),
                    lay_precision_name(needs->precision.dtype));
     put_bytes(text, "weights ", plan->llm + plan->encoder + plan->bridge);
     if (needs->encoder) {

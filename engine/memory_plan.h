@@ -10,7 +10,7 @@
 /* What is to be loaded, and into how much. Borrows the configurations. */
 struct lay_memory_needs {
     const char *name; /* of the system, for messages */
-    enum lay_method method;
+    const struct lay_bridge_options *bridge;
     const struct lay_llm_config *llm;
     const struct lay_encoder_config *encoder; /* NULL: plain */
     struct lay_precision precision;

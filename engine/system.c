@@ -13,7 +13,7 @@ int64_t lay_system_batch_size(const struct lay_system *s)
 struct lay_memory_needs lay_system_memory_needs(const struct lay_system *s)
 {
     return (struct lay_memory_needs){s->file.name,
-                                     s->file.bridge.method,
+                                     &s->file.bridge,
                                      &s->llm_config,
                                      lay_system_is_plain(s) ? NULL : &s->encoder_config,
                                      s->precision,
@@ -38,11 +38,26 @@ static enum lay_status open_llm(struct lay_system *s, struct lay_err *err)
     return status == LAY_OK || s->file.bridge.method != LAY_LANGBRIDGE ? status : LAY_OK;
 }
 
+/* What the system file leaves open about the aligner, and whether the rest fits the checkpoint. */
+static enum lay_status resolve_form(struct lay_system *s, struct lay_err *err)
+{
+    struct lay_weights *weights;
+    if (s->file.bridge.method != LAY_LAYALIGN || s->file.bridge.no_adapter)
+        return LAY_OK;
+    LAY_TRY(lay_weights_create(&weights, err));
+    enum lay_status status = lay_bridge_sources(weights, LAY_LAYALIGN, s->bridge_checkpoint, err);
+    if (status == LAY_OK)
+        status = lay_form_resolve(&s->file.bridge.form, weights, s->llm_config.num_hidden_layers, err);
+    lay_weights_destroy(weights);
+    return status == LAY_OK ? status : lay_err_context(err, status, "%s", s->file.bridge_path);
+}
+
 static enum lay_status open_encoder(struct lay_system *s, struct lay_err *err)
 {
     LAY_TRY(lay_encoder_config_read(s->file.encoder_path, &s->encoder_config, err));
     LAY_TRY(lay_tokenizer_open(s->file.encoder_tokenizer, &s->encoder_tokenizer, err));
     LAY_TRY(lay_checkpoint_open(s->file.bridge_path, &s->bridge_checkpoint, err));
+    LAY_TRY(resolve_form(s, err));
     const enum lay_status status = lay_checkpoint_open(s->file.encoder_path, &s->encoder_checkpoint, err);
     return status == LAY_OK || s->file.bridge.method != LAY_LANGBRIDGE ? status : LAY_OK;
 }

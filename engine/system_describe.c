@@ -48,6 +48,8 @@ static cJSON *describe_bridge(const struct lay_system *s)
         cJSON_AddItemToObject(bridge, "language_layers",
                               layer_list(b->language_layers, b->n_language_layers));
         cJSON_AddBoolToObject(bridge, "adapter_attention", !b->no_adapter);
+        for (int key = 0; key < LAY_FORM_KEYS; key++)
+            cJSON_AddStringToObject(bridge, lay_form_key(key), lay_form_name(&b->form, key));
     }
     cJSON_AddBoolToObject(bridge, "soft_prompt", s->file.soft_prompt);
     cJSON_AddBoolToObject(bridge, "text_prompt", s->file.text_prompt);
@@ -108,7 +110,8 @@ cJSON *lay_system_describe(const struct lay_system *s)
         has_members(cJSON_GetObjectItemCaseSensitive(description, "llm"), 9) &&
         (lay_system_is_plain(s) ||
          (has_members(cJSON_GetObjectItemCaseSensitive(description, "encoder"), 5) &&
-          has_members(cJSON_GetObjectItemCaseSensitive(description, "bridge"), layalign ? 5 : 2)));
+          has_members(cJSON_GetObjectItemCaseSensitive(description, "bridge"),
+                      layalign ? 5 + LAY_FORM_KEYS : 2)));
     if (!complete) {
         cJSON_Delete(description);
         return NULL;

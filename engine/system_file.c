@@ -91,30 +91,24 @@ static enum lay_status read_layers(const cJSON *object, const char *where, const
 static enum lay_status read_bridge(const cJSON *root, const char *where, const char *dir,
                                    struct lay_system_file *file, struct lay_err *err)
 {
-    static const char *const keys[] = {"path", "encoder_layers", "language_layers", "structure", NULL};
+    static const char *const keys[] = {
+        "path", "encoder_layers", "language_layers", "structure", "fusion", "gate", NULL};
     struct lay_bridge_options *options = &file->bridge;
     const cJSON *object = cJSON_GetObjectItemCaseSensitive(root, "bridge");
-    const char *path = NULL, *structure = "";
+    const char *path = NULL;
     if (!object)
         return lay_json_missing(where, "bridge", err);
     if (!cJSON_IsObject(object))
         return lay_fail(err, LAY_ERR_INPUT, "%s: \"bridge\" must be an object with \"path\"", where);
     LAY_TRY(lay_json_only_keys(object, where, keys, err));
     LAY_TRY(lay_json_get_string(object, where, "path", &path, err));
-    LAY_TRY(lay_json_get_string(object, where, "structure", &structure, err));
     if (!path)
         return lay_fail(err, LAY_ERR_INPUT, "%s: \"bridge\" needs a \"path\"", where);
-    if (*structure && strcmp(structure, "Linear") != 0 && strcmp(structure, "MLP") != 0)
-        return lay_fail(err, LAY_ERR_INPUT, "%s: \"structure\" is \"%s\"; it can be \"Linear\" or \"MLP\"",
-                        where, structure);
-    if (options->method != LAY_LAYALIGN &&
-        (*structure || cJSON_GetObjectItemCaseSensitive(object, "encoder_layers") ||
-         cJSON_GetObjectItemCaseSensitive(object, "language_layers")))
-        return lay_fail(err, LAY_ERR_INPUT,
-                        "%s: \"structure\", \"encoder_layers\" and \"language_layers\" belong to method "
-                        "\"layalign\" only",
-                        where);
-    snprintf(options->structure, sizeof options->structure, "%s", structure);
+    for (int i = 1; keys[i] && options->method != LAY_LAYALIGN; i++)
+        if (cJSON_GetObjectItemCaseSensitive(object, keys[i]))
+            return lay_fail(err, LAY_ERR_INPUT, "%s: \"%s\" belongs to method \"layalign\" only", where,
+                            keys[i]);
+    LAY_TRY(lay_form_read(object, where, &options->form, err));
     LAY_TRY(read_layers(object, where, "encoder_layers", options->encoder_layers, &options->n_encoder_layers,
                         err));
     LAY_TRY(read_layers(object, where, "language_layers", options->language_layers,

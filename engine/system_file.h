@@ -4,8 +4,9 @@
  *    "llm":     {"path": "MetaMath-7B-V1.0", "tokenizer": "…"},
  *    "encoder": {"path": "mt5-xl", "tokenizer": "…"},
  *    "bridge":  {"path": "layalign/pytorch_model.bin", "encoder_layers": [0, 1], "language_layers": [0],
- * "structure": "Linear"}, "prompt_set": "mindmerger", "max_new_tokens": 512, "dtype": "int8", "keep_bf16":
- * "down_proj,lm_head", "soft_prompt": true, "text_prompt": true, "adapter_attention": true}
+ *                "structure": "Linear", "fusion": "learned", "gate": "scalar"},
+ *    "prompt_set": "mindmerger", "max_new_tokens": 512, "dtype": "int8", "keep_bf16": "down_proj,lm_head",
+ *    "soft_prompt": true, "text_prompt": true, "adapter_attention": true}
  *
  * Paths are relative to the file. The last three are the paper's ablations; unknown keys are refused. */
 #ifndef LAY_ENGINE_SYSTEM_FILE_H
@@ -22,7 +23,7 @@ struct lay_system_file {
     char *encoder_path, *encoder_tokenizer;
     char *bridge_path;
     char *prompt_set;                 /* "" when not named */
-    struct lay_bridge_options bridge; /* method, layers, structure, no_adapter */
+    struct lay_bridge_options bridge; /* method, layers, form, no_adapter */
     bool soft_prompt, text_prompt;
     int64_t max_new_tokens; /* 0: not said */
     enum lay_dtype dtype;   /* LAY_DTYPE_COUNT: not said */

@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 struct arguments {
-    const char *shape, *out, *dtype, *tokenizer, *encoder, *llm, *structure;
+    const char *shape, *out, *dtype, *tokenizer, *encoder, *llm, *structure, *fusion, *gate;
     int64_t seed, encoder_layers;
     size_t shard_size;
     struct lay_option_list language_layers;
@@ -28,11 +28,10 @@ struct arguments {
 static const struct {
     const char *name;
     enum lay_family family;
-    const char *plain, *mlp; /* the two values of --structure; NULL: none */
 } bridges[] = {
-    {"layalign", LAY_FAMILY_LAYALIGN, "Linear", "MLP"},
-    {"mindmerger", LAY_FAMILY_MINDMERGER, NULL, NULL},
-    {"langbridge", LAY_FAMILY_LANGBRIDGE, "linear", "ffn"},
+    {"layalign", LAY_FAMILY_LAYALIGN},
+    {"mindmerger", LAY_FAMILY_MINDMERGER},
+    {"langbridge", LAY_FAMILY_LANGBRIDGE},
 };
 enum { N_BRIDGES = sizeof bridges / sizeof *bridges };
 
@@ -167,17 +166,37 @@ static enum lay_status make_model(const struct arguments *args, const struct lay
 
 /* --- bridges --- */
 
-static enum lay_status parse_structure(const char *structure, int bridge, bool *mlp, struct lay_err *err)
+/* LayAlign's structure, fusion and gate. */
+static enum lay_status parse_form(const struct arguments *args, struct lay_bridge_shape *shape,
+                                  struct lay_err *err)
 {
-    const char *plain = bridges[bridge].plain, *other = bridges[bridge].mlp;
-    *mlp = false;
-    if (!structure)
-        return LAY_OK;
-    if (!plain)
-        return lay_fail(err, LAY_ERR_USAGE, "--structure: a %s bridge has only one", bridges[bridge].name);
-    *mlp = strcmp(structure, other) == 0;
-    if (!*mlp && strcmp(structure, plain) != 0)
-        return lay_fail(err, LAY_ERR_USAGE, "--structure: \"%s\" is not %s or %s", structure, plain, other);
+    const char *const names[LAY_FORM_KEYS] = {[LAY_FORM_STRUCTURE] = args->structure,
+                                              [LAY_FORM_FUSION] = args->fusion,
+                                              [LAY_FORM_GATE] = args->gate};
+    struct lay_form form = {{0}};
+    for (int key = 0; key < LAY_FORM_KEYS; key++) {
+        if (names[key] && shape->family != LAY_FAMILY_LAYALIGN)
+            return lay_fail(err, LAY_ERR_USAGE, "--%s: a %s bridge has only one", lay_form_key(key),
+                            args->shape);
+        if (names[key] && lay_form_set(&form, key, names[key], err) != LAY_OK)
+            return lay_err_context(err, LAY_ERR_USAGE, "--%s", lay_form_key(key));
+    }
+    shape->mlp = form.value[LAY_FORM_STRUCTURE] == LAY_STRUCTURE_MLP;
+    shape->wide = form.value[LAY_FORM_STRUCTURE] == LAY_STRUCTURE_WIDE;
+    shape->average = form.value[LAY_FORM_FUSION] == LAY_FUSION_AVERAGE;
+    shape->hidden_gates = form.value[LAY_FORM_GATE] == LAY_GATE_HIDDEN;
+    return LAY_OK;
+}
+
+/* LangBridge's structure has names of its own. */
+static enum lay_status parse_structure(const struct arguments *args, struct lay_bridge_shape *shape,
+                                       struct lay_err *err)
+{
+    if (shape->family != LAY_FAMILY_LANGBRIDGE || !args->structure || args->fusion || args->gate)
+        return parse_form(args, shape, err);
+    shape->mlp = strcmp(args->structure, "ffn") == 0;
+    if (!shape->mlp && strcmp(args->structure, "linear") != 0)
+        return lay_fail(err, LAY_ERR_USAGE, "--structure: \"%s\" is not linear or ffn", args->structure);
     return LAY_OK;
 }
 
@@ -237,7 +256,7 @@ static enum lay_status make_bridge(const struct arguments *args, int bridge,
         return lay_fail(err, LAY_ERR_USAGE, "--shape %s: needs --encoder DIR and --llm DIR for its sizes",
                         args->shape);
     LAY_TRY(parse_dtype(args->dtype, &dtype, err));
-    LAY_TRY(parse_structure(args->structure, bridge, &shape.mlp, err));
+    LAY_TRY(parse_structure(args, &shape, err));
     LAY_TRY(lay_encoder_config_read(args->encoder, &encoder, err));
     LAY_TRY(lay_llm_config_read(args->llm, &llm, err));
     LAY_TRY(
@@ -326,7 +345,11 @@ int lay_cmd_make_model(int argc, char **argv)
         {"encoder", NULL, LAY_OPTION_STRING, "DIR", "encoder directory, for its sizes", &args.encoder, 0, 0},
         {"llm", NULL, LAY_OPTION_STRING, "DIR", "LLM directory, for its sizes", &args.llm, 0, 0},
         {"structure", NULL, LAY_OPTION_STRING, "NAME",
-         "layalign: Linear (default) or MLP; langbridge: linear (default) or ffn", &args.structure, 0, 0},
+         "layalign: Linear (default), MLP or Wide; langbridge: linear (default) or ffn", &args.structure, 0,
+         0},
+        {"fusion", NULL, LAY_OPTION_STRING, "NAME", "layalign: learned (default) or average", &args.fusion, 0,
+         0},
+        {"gate", NULL, LAY_OPTION_STRING, "NAME", "layalign: scalar (default) or hidden", &args.gate, 0, 0},
         {"encoder-layers", NULL, LAY_OPTION_INT, "N",
          "layalign: hidden states fused (default: the encoder's layers)", &args.encoder_layers, 1, 1024},
         {"language-layers", NULL, LAY_OPTION_LIST, "LIST",

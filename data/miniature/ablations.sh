@@ -25,7 +25,10 @@ VARIANTS=(
     "last-encoder-layers||\"encoder_layers\": [3, 4],||"
     "first-llm-layer||\"language_layers\": [0],||"
     "last-llm-layer||\"language_layers\": [2],||"
+    "average-fusion||\"fusion\": \"average\",||"
     "mlp||\"structure\": \"MLP\",||"
+    "wide-aligner||\"structure\": \"Wide\",||"
+    "hidden-gate||\"gate\": \"hidden\",||"
 )
 # As in train.sh.
 STAGE1_STEPS=600 STAGE2_STEPS=400

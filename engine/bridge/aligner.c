@@ -5,7 +5,10 @@
  *   a   = fc2(r)                 structure Linear                              fc2: d → H
  *   a   = fc3(ReLU(fc2(r)))      structure MLP                                 fc3: H → H
  *
- * for the i-th of the K language layers: its keys are a of r_k, its values a of r_v. */
+ * for the i-th of the K language layers: its keys are a of r_k, its values a of r_v. The paper's ablations:
+ *
+ *   r_k = r_v = (h_1 + … + h_m) / m      fusion average: no fc1, nor its ReLU
+ *   a   = fc2(SiLU(fc0(r)))      structure Wide                                fc0: d → d */
 #include "engine/bridge/aligner_state.h"
 
 #include "engine/base/mem.h"
@@ -16,20 +19,36 @@
 #include <stdio.h>
 #include <string.h>
 
-#define PROJECTOR "encoder_aligner.projector."
+const struct lay_aligner_structure lay_aligner_structures[] = {
+    [LAY_STRUCTURE_LINEAR] = {.outer = {"fc2"}},
+    [LAY_STRUCTURE_MLP] = {{"fc2"}, {"fc3"}, LAY_RELU, false},
+    [LAY_STRUCTURE_WIDE] = {{"fc0"}, {"fc2"}, LAY_SILU, true},
+};
 
 /* --- forward
  * ------------------------------------------------------------------------------------------------ */
+
+void lay_aligner_fuse_rows(const struct lay_aligner *a, const float *const *layers, int64_t first, int64_t n,
+                           float *r, int64_t size)
+{
+    if (a->fc1) {
+        lay_fuse_layers(layers, a->m, a->fc1 + 2 * first * a->m, a->fc1_bias + 2 * first, 2 * n, r, size);
+        return;
+    }
+    lay_mean_layers(layers, a->m, r, size);
+    for (int64_t k = 1; k < 2 * n; k++)
+        memcpy(r + k * size, r, (size_t)size * sizeof *r);
+}
 
 /* out [rows, H] = a of r [rows, d]. */
 static enum lay_status project(struct lay_aligner *a, const float *r, int64_t rows, float *out,
                                struct lay_err *err)
 {
-    if (!a->fc3)
-        return lay_linear_forward(a->fc2, r, out, rows, false, err);
-    LAY_TRY(lay_linear_forward(a->fc2, r, a->inner.data, rows, false, err));
-    lay_activate(LAY_RELU, a->inner.data, rows, a->H);
-    return lay_linear_forward(a->fc3, a->inner.data, out, rows, false, err);
+    if (!a->inner)
+        return lay_linear_forward(a->outer, r, out, rows, false, err);
+    LAY_TRY(lay_linear_forward(a->inner, r, a->between.data, rows, false, err));
+    lay_activate(a->structure->activation, a->between.data, rows, a->inner_width);
+    return lay_linear_forward(a->outer, a->between.data, out, rows, false, err);
 }
 
 enum lay_status lay_aligner_fuse(struct lay_aligner *a, float *const *hidden, int64_t rows, int64_t first,
@@ -38,8 +57,7 @@ enum lay_status lay_aligner_fuse(struct lay_aligner *a, float *const *hidden, in
     LAY_TRY(lay_work_reserve(&a->r, 2 * n * rows, a->d, err));
     for (int64_t j = 0; j < a->m; j++)
         a->fused[j] = hidden[a->encoder_layers[j]];
-    lay_fuse_layers(a->fused, a->m, a->fc1 + 2 * first * a->m, a->fc1_bias + 2 * first, 2 * n, a->r.data,
-                    rows * a->d);
+    lay_aligner_fuse_rows(a, a->fused, first, n, a->r.data, rows * a->d);
     a->r_first = first;
     lay_profile_lap(LAY_OP_FUSE);
     return LAY_OK;
@@ -49,8 +67,8 @@ enum lay_status lay_aligner_states(struct lay_aligner *a, int64_t rows, int64_t 
                                    struct lay_err *err)
 {
     const float *r = a->r.data + 2 * (i - a->r_first) * rows * a->d;
-    if (a->fc3)
-        LAY_TRY(lay_work_reserve(&a->inner, rows, a->H, err));
+    if (a->inner)
+        LAY_TRY(lay_work_reserve(&a->between, rows, a->inner_width, err));
     LAY_TRY(project(a, r, rows, keys, err));
     LAY_TRY(project(a, r + rows * a->d, rows, values, err));
     lay_profile_lap(LAY_OP_MAPPING);
@@ -60,21 +78,43 @@ enum lay_status lay_aligner_states(struct lay_aligner *a, int64_t rows, int64_t 
 /* --- loading
  * ------------------------------------------------------------------------------------------------ */
 
+void lay_aligner_gate_name(char name[80], int64_t layer, const char *end)
+{
+    snprintf(name, 80, "layers.%lld.self_attn.adaption_gate%s", (long long)layer, end);
+}
+
+/* A scalar gate, or weight [1, H] and bias [1] of one that reads the hidden state. */
+static enum lay_status load_gate(struct lay_aligner *a, const struct lay_loader *loader, int64_t layer,
+                                 struct lay_err *err)
+{
+    const int64_t shape[] = {1, a->H};
+    const struct lay_tensor *weight;
+    char name[80];
+    float *gate;
+    lay_aligner_gate_name(name, layer, a->gate_weight ? ".weight" : "");
+    if (!lay_weights_find(loader->weights, name))
+        return LAY_OK;
+    if (a->gate_weight) {
+        LAY_TRY(lay_weights_get(loader->weights, name, 2, shape, &weight, err));
+        LAY_TRY(lay_tensor_to_f32(weight, a->gate_weight + layer * a->H, err));
+        lay_aligner_gate_name(name, layer, ".bias");
+    }
+    LAY_TRY(lay_weights_vector(loader->weights, name, 1, &gate, err));
+    a->gates[layer] = *gate;
+    a->has_gate[layer] = true;
+    lay_free(gate);
+    return LAY_OK;
+}
+
 /* One gate per listed language layer; without a list, the layers that have a gate. */
 static enum lay_status load_gates(struct lay_aligner *a, const struct lay_bridge_options *options,
                                   const struct lay_loader *loader, int64_t n_layers, struct lay_err *err)
 {
     int64_t found = 0;
     for (int64_t layer = 0; layer < n_layers; layer++) {
-        char name[80];
-        float *gate;
-        snprintf(name, sizeof name, "layers.%lld.self_attn.adaption_gate", (long long)layer);
-        if (!lay_weights_find(loader->weights, name))
+        LAY_TRY(load_gate(a, loader, layer, err));
+        if (!a->has_gate[layer])
             continue;
-        LAY_TRY(lay_weights_vector(loader->weights, name, 1, &gate, err));
-        a->gates[layer] = *gate;
-        a->has_gate[layer] = true;
-        lay_free(gate);
         if (found < LAY_BRIDGE_MAX_LAYERS)
             a->language_layers[found] = layer;
         found++;
@@ -134,27 +174,23 @@ static enum lay_status load_fc1(struct lay_aligner *a, const struct lay_loader *
 {
     const struct lay_tensor *tensor;
     const int64_t shape[] = {2 * a->K, -1};
-    LAY_TRY(lay_weights_get(loader->weights, PROJECTOR "fc1.weight", 2, shape, &tensor, err));
+    LAY_TRY(lay_weights_get(loader->weights, LAY_PROJECTOR "fc1.weight", 2, shape, &tensor, err));
     a->m = tensor->shape[1];
     a->fc1 = lay_alloc(tensor->count, sizeof *a->fc1);
     if (!a->fc1)
         return lay_no_memory(err, "an aligner");
     LAY_TRY(lay_tensor_to_f32(tensor, a->fc1, err));
-    return lay_weights_vector(loader->weights, PROJECTOR "fc1.bias", 2 * a->K, &a->fc1_bias, err);
+    return lay_weights_vector(loader->weights, LAY_PROJECTOR "fc1.bias", 2 * a->K, &a->fc1_bias, err);
 }
 
-static enum lay_status load_projections(struct lay_aligner *a, const struct lay_bridge_options *options,
-                                        const struct lay_loader *loader, struct lay_err *err)
+static enum lay_status load_projections(struct lay_aligner *a, const struct lay_loader *loader,
+                                        struct lay_err *err)
 {
-    static const char *const fc2[] = {"fc2", NULL}, *const fc3[] = {"fc3", NULL};
-    const bool mlp = lay_weights_find(loader->weights, PROJECTOR "fc3.weight") != NULL;
-    const char *found = mlp ? "MLP" : "Linear";
-    if (options->structure[0] && strcmp(options->structure, found) != 0)
-        return lay_fail(err, LAY_ERR_INPUT,
-                        "structure is \"%s\", but the checkpoint %s fc3: its structure is \"%s\"",
-                        options->structure, mlp ? "has" : "has no", found);
-    LAY_TRY(lay_load_linear(loader, PROJECTOR, fc2, a->H, a->d, true, &a->fc2, err));
-    return mlp ? lay_load_linear(loader, PROJECTOR, fc3, a->H, a->H, true, &a->fc3, err) : LAY_OK;
+    const struct lay_aligner_structure *s = a->structure;
+    a->inner_width = s->inner[0] && !s->narrow ? a->H : a->d;
+    if (s->inner[0])
+        LAY_TRY(lay_load_linear(loader, LAY_PROJECTOR, s->inner, a->inner_width, a->d, true, &a->inner, err));
+    return lay_load_linear(loader, LAY_PROJECTOR, s->outer, a->H, a->inner_width, true, &a->outer, err);
 }
 
 static enum lay_status load(struct lay_aligner *a, const struct lay_bridge_options *options,
@@ -173,11 +209,20 @@ static enum lay_status load(struct lay_aligner *a, const struct lay_bridge_optio
             err, LAY_ERR_INPUT,
             "the LLM has attention_bias; the official adapter would add o_proj's bias twice, which "
             "is not implemented");
-    a->adapter = (struct lay_llm_adapter){a->gates, a->has_gate};
+    a->form = options->form;
+    LAY_TRY(lay_form_resolve(&a->form, loader->weights, llm->num_hidden_layers, err));
+    a->structure = &lay_aligner_structures[a->form.value[LAY_FORM_STRUCTURE]];
+    if (a->form.value[LAY_FORM_GATE] == LAY_GATE_HIDDEN &&
+        !(a->gate_weight = lay_alloc((size_t)(llm->num_hidden_layers * a->H), sizeof *a->gate_weight)))
+        return lay_no_memory(err, "an aligner");
+    a->adapter = (struct lay_llm_adapter){a->gates, a->gate_weight, a->has_gate};
     LAY_TRY(load_gates(a, options, loader, llm->num_hidden_layers, err));
-    LAY_TRY(load_fc1(a, loader, err));
+    if (a->form.value[LAY_FORM_FUSION] == LAY_FUSION_LEARNED)
+        LAY_TRY(load_fc1(a, loader, err));
+    else
+        a->m = options->n_encoder_layers >= 0 ? options->n_encoder_layers : encoder->num_hidden_layers;
     LAY_TRY(choose_encoder_layers(a, options, encoder->num_hidden_layers + 1, err));
-    return load_projections(a, options, loader, err);
+    return load_projections(a, loader, err);
 }
 
 enum lay_status lay_aligner_load(const struct lay_bridge_options *options, const struct lay_loader *loader,
@@ -198,19 +243,20 @@ void lay_aligner_destroy(struct lay_aligner *a)
     lay_free(a->language_layers);
     lay_free(a->fc1);
     lay_free(a->fc1_bias);
-    lay_linear_destroy(a->fc2);
-    lay_linear_destroy(a->fc3);
+    lay_linear_destroy(a->inner);
+    lay_linear_destroy(a->outer);
     lay_free(a->gates);
+    lay_free(a->gate_weight);
     lay_free(a->has_gate);
     lay_free(a->fused);
     lay_work_free(&a->r);
-    lay_work_free(&a->inner);
+    lay_work_free(&a->between);
     lay_free(a);
 }
 
 size_t lay_aligner_bytes(const struct lay_aligner *a)
 {
-    return lay_linear_bytes(a->fc2) + (a->fc3 ? lay_linear_bytes(a->fc3) : 0);
+    return lay_linear_bytes(a->outer) + (a->inner ? lay_linear_bytes(a->inner) : 0);
 }
 
 bool lay_aligner_wants_hidden(const struct lay_aligner *a, int64_t layer)
@@ -244,5 +290,5 @@ void lay_aligner_fusion(const struct lay_aligner *a, struct lay_fusion *fusion)
                                   .language_layers = a->language_layers,
                                   .weights = a->fc1,
                                   .bias = a->fc1_bias,
-                                  .gates = a->gates};
+                                  .gates = a->gate_weight ? NULL : a->gates};
 }

@@ -1,51 +1,87 @@
 /* LayAlign's aligner under training (forward in aligner.c). Keys and values of all adapted layers come from
- * the same fc2 (and fc3), so the order in which their gradients are summed would depend on how samples share
- * a pass. Therefore the LLM's pass only collects the gradients of the states, and afterwards one sample after
- * the other goes through all layers. */
+ * the same layers behind the fusion, so the order in which their gradients are summed would depend on how
+ * samples share a pass. Therefore the LLM's pass only collects the gradients of the states, and afterwards
+ * one sample after the other goes through all layers. */
 #include "engine/bridge/learner_state.h"
 
 #include "engine/base/mem.h"
 #include "engine/nn/fuse.h"
 #include "engine/nn/gradient.h"
 
-#include <stdio.h>
 #include <string.h>
 
-#define PROJECTOR "encoder_aligner.projector."
 #define GROUP_ROWS                                                                                           \
     4096 /* rows of keys and values of a sample that are worked on together, at least one layer's */
 
-static const char *const fc2[] = {"fc2", NULL}, *const fc3[] = {"fc3", NULL};
-
-enum lay_status lay_aligner_learner_read(struct lay_bridge_learner *l, const struct lay_loader *loader,
-                                         int64_t d, int64_t H, struct lay_err *err)
+/* Which structure it is must be known before the bridge is loaded. */
+enum lay_status lay_aligner_learner_read(struct lay_bridge_learner *l,
+                                         const struct lay_bridge_options *options,
+                                         const struct lay_loader *loader, int64_t d, int64_t H,
+                                         struct lay_err *err)
 {
-    LAY_TRY(lay_learned_read(&l->fc2, loader, PROJECTOR, fc2, H, d, true, err));
-    if (!lay_weights_find(loader->weights, PROJECTOR "fc3.weight"))
-        return LAY_OK;
-    return lay_learned_read(&l->fc3, loader, PROJECTOR, fc3, H, H, true, err);
+    struct lay_form form = options->form;
+    LAY_TRY(lay_form_resolve(&form, loader->weights, l->layers, err));
+    const struct lay_aligner_structure *s = &lay_aligner_structures[form.value[LAY_FORM_STRUCTURE]];
+    const int64_t width = s->inner[0] && !s->narrow ? H : d;
+    if (s->inner[0])
+        LAY_TRY(lay_learned_read(&l->aligner_inner, loader, LAY_PROJECTOR, s->inner, width, d, true, err));
+    return lay_learned_read(&l->aligner_outer, loader, LAY_PROJECTOR, s->outer, H, width, true, err);
+}
+
+static enum lay_status list_gate(struct lay_bridge_learner *l, int64_t layer, struct lay_err *err)
+{
+    static const char llm[] = "model_llm.model.model.";
+    struct lay_aligner *a = l->bridge->aligner;
+    struct lay_parameters *list = &l->learning->parameters;
+    const int64_t shape[] = {1, a->H};
+    char name[80];
+    if (a->gate_weight) {
+        lay_aligner_gate_name(name, layer, ".weight");
+        LAY_TRY(lay_parameter_add(list, LAY_MODULE_BRIDGE, llm, name, 2, shape, a->gate_weight + layer * a->H,
+                                  l->gate_weight_gradient + layer * a->H, err));
+    }
+    lay_aligner_gate_name(name, layer, a->gate_weight ? ".bias" : "");
+    return lay_parameter_add(list, LAY_MODULE_BRIDGE, llm, name, 1, shape, &a->gates[layer],
+                             &l->gate_gradient[layer], err);
 }
 
 static enum lay_status list_trainable(struct lay_bridge_learner *l, struct lay_err *err)
 {
     struct lay_aligner *a = l->bridge->aligner;
-    struct lay_parameters *list = &l->learning->parameters;
-    const int64_t fc1_shape[] = {2 * a->K, a->m}, one = 1;
-    LAY_TRY(lay_parameter_add(list, LAY_MODULE_BRIDGE, PROJECTOR, "fc1.weight", 2, fc1_shape, a->fc1,
-                              l->fc1_gradient, err));
-    LAY_TRY(lay_parameter_add(list, LAY_MODULE_BRIDGE, PROJECTOR, "fc1.bias", 1, fc1_shape, a->fc1_bias,
-                              l->fc1_bias_gradient, err));
-    LAY_TRY(lay_learned_list(&l->fc2, l->learning, LAY_MODULE_BRIDGE, "", PROJECTOR, fc2, err));
-    if (a->fc3)
-        LAY_TRY(lay_learned_list(&l->fc3, l->learning, LAY_MODULE_BRIDGE, "", PROJECTOR, fc3, err));
-    for (int64_t layer = 0; layer < l->layers; layer++) {
-        char name[64];
-        if (!a->has_gate[layer])
-            continue;
-        snprintf(name, sizeof name, "layers.%lld.self_attn.adaption_gate", (long long)layer);
-        LAY_TRY(lay_parameter_add(list, LAY_MODULE_BRIDGE, "model_llm.model.model.", name, 1, &one,
-                                  &a->gates[layer], &l->gate_gradient[layer], err));
+    struct lay_learning *learning = l->learning;
+    const int64_t fc1_shape[] = {2 * a->K, a->m};
+    if (a->fc1) {
+        LAY_TRY(lay_parameter_add(&learning->parameters, LAY_MODULE_BRIDGE, LAY_PROJECTOR, "fc1.weight", 2,
+                                  fc1_shape, a->fc1, l->fc1_gradient, err));
+        LAY_TRY(lay_parameter_add(&learning->parameters, LAY_MODULE_BRIDGE, LAY_PROJECTOR, "fc1.bias", 1,
+                                  fc1_shape, a->fc1_bias, l->fc1_bias_gradient, err));
     }
+    if (a->inner)
+        LAY_TRY(lay_learned_list(&l->aligner_inner, learning, LAY_MODULE_BRIDGE, "", LAY_PROJECTOR,
+                                 a->structure->inner, err));
+    LAY_TRY(lay_learned_list(&l->aligner_outer, learning, LAY_MODULE_BRIDGE, "", LAY_PROJECTOR,
+                             a->structure->outer, err));
+    for (int64_t layer = 0; layer < l->layers; layer++)
+        if (a->has_gate[layer])
+            LAY_TRY(list_gate(l, layer, err));
+    return LAY_OK;
+}
+
+static enum lay_status create_gradients(struct lay_bridge_learner *l, struct lay_err *err)
+{
+    const struct lay_aligner *a = l->bridge->aligner;
+    const struct {
+        float **gradient;
+        bool exists;
+        int64_t count;
+    } gradients[] = {{&l->fc1_gradient, a->fc1 != NULL, 2 * a->K * a->m},
+                     {&l->fc1_bias_gradient, a->fc1 != NULL, 2 * a->K},
+                     {&l->gate_gradient, true, l->layers},
+                     {&l->gate_weight_gradient, a->gate_weight != NULL, l->layers * a->H}};
+    for (size_t i = 0; i < sizeof gradients / sizeof *gradients; i++)
+        if (gradients[i].exists &&
+            !(*gradients[i].gradient = lay_alloc_aligned((size_t)gradients[i].count, sizeof(float))))
+            return lay_no_memory(err, "an aligner");
     return LAY_OK;
 }
 
@@ -54,14 +90,12 @@ enum lay_status lay_aligner_learner_list(struct lay_bridge_learner *l, struct la
     struct lay_aligner *a = l->bridge->aligner;
     l->layer_rows = lay_alloc((size_t)a->m, sizeof *l->layer_rows);
     l->dlayer_rows = lay_alloc((size_t)a->m, sizeof *l->dlayer_rows);
-    l->fc1_gradient = lay_alloc_aligned((size_t)(2 * a->K * a->m), sizeof *l->fc1_gradient);
-    l->fc1_bias_gradient = lay_alloc_aligned((size_t)(2 * a->K), sizeof *l->fc1_bias_gradient);
-    l->gate_gradient = lay_alloc_aligned((size_t)l->layers, sizeof *l->gate_gradient);
-    if (!l->layer_rows || !l->dlayer_rows || !l->fc1_gradient || !l->fc1_bias_gradient || !l->gate_gradient)
+    if (!l->layer_rows || !l->dlayer_rows)
         return lay_no_memory(err, "an aligner");
-    LAY_TRY(lay_learned_attach(&l->fc2, l->learning, a->fc2, err));
-    if (a->fc3)
-        LAY_TRY(lay_learned_attach(&l->fc3, l->learning, a->fc3, err));
+    LAY_TRY(create_gradients(l, err));
+    if (a->inner)
+        LAY_TRY(lay_learned_attach(&l->aligner_inner, l->learning, a->inner, err));
+    LAY_TRY(lay_learned_attach(&l->aligner_outer, l->learning, a->outer, err));
     return l->train ? list_trainable(l, err) : LAY_OK;
 }
 
@@ -71,11 +105,12 @@ void lay_aligner_learner_free(struct lay_bridge_learner *l)
                                      &l->act,     &l->dact,  &l->dstate};
     for (size_t i = 0; i < sizeof work / sizeof *work; i++)
         lay_work_free(work[i]);
-    lay_learned_free(&l->fc2);
-    lay_learned_free(&l->fc3);
+    lay_learned_free(&l->aligner_inner);
+    lay_learned_free(&l->aligner_outer);
     lay_free(l->fc1_gradient);
     lay_free(l->fc1_bias_gradient);
     lay_free(l->gate_gradient);
+    lay_free(l->gate_weight_gradient);
     lay_free(l->layer_rows);
     lay_free(l->dlayer_rows);
 }
@@ -133,6 +168,7 @@ enum lay_status lay_bridge_learn_adapter(struct lay_bridge_learner *l, const str
                                           .lengths = rows->lengths,
                                           .adapter = &a->adapter,
                                           .gate_gradient = wanted ? l->gate_gradient : NULL,
+                                          .gate_weight_gradient = wanted ? l->gate_weight_gradient : NULL,
                                           .states = states,
                                           .gradients = wanted ? gradients : NULL,
                                           .context = l};
@@ -168,74 +204,85 @@ static enum lay_status reserve(struct lay_bridge_learner *l, const struct group 
     LAY_TRY(lay_work_reserve(&l->fused, rows, a->d, err));
     LAY_TRY(lay_work_reserve(&l->dfused, rows, a->d, err));
     LAY_TRY(lay_work_reserve(&l->dstate, rows, a->H, err));
-    if (!a->fc3)
+    if (!a->inner)
         return LAY_OK;
-    LAY_TRY(lay_work_reserve(&l->pre, rows, a->H, err));
-    LAY_TRY(lay_work_reserve(&l->act, rows, a->H, err));
-    return lay_work_reserve(&l->dact, rows, a->H, err);
+    LAY_TRY(lay_work_reserve(&l->pre, rows, a->inner_width, err));
+    LAY_TRY(lay_work_reserve(&l->act, rows, a->inner_width, err));
+    return lay_work_reserve(&l->dact, rows, a->inner_width, err);
 }
 
-/* The inputs of fc2, and the gradients of the states, one below the other. */
+/* What the fusion gives, and the gradients of the states, one below the other. */
 static void gather(struct lay_bridge_learner *l, const struct group *g)
 {
     const struct lay_aligner *a = l->bridge->aligner;
     const int64_t size = g->n * a->d, H = a->H;
-    lay_fuse_layers(l->layer_rows, a->m, a->fc1 + 2 * g->first * a->m, a->fc1_bias + 2 * g->first,
-                    2 * g->layers, l->fused.data, size);
+    lay_aligner_fuse_rows(a, l->layer_rows, g->first, g->layers, l->fused.data, size);
     for (int64_t k = 0; k < 2 * g->layers; k++)
         memcpy(l->dstate.data + k * g->n * H,
                l->dstates.data + ((2 * g->first + k) * l->rows.rows + g->row) * H,
                (size_t)(g->n * H) * sizeof(float));
 }
 
-/* d fused from d state, through fc3 and its ReLU if there is one. */
+/* d fused from d state, through both layers of the structure or the only one. */
 static enum lay_status project_backward(struct lay_bridge_learner *l, int64_t rows, struct lay_err *err)
 {
     const struct lay_aligner *a = l->bridge->aligner;
+    const enum lay_activation activation = a->structure->activation;
     const float *dout = l->dstate.data;
     LAY_TRY(lay_pieces_cut(&l->pieces, &rows, 1, LAY_PIECE_ROWS, err));
     const struct lay_segment *pieces = l->pieces.items;
-    if (a->fc3) {
-        LAY_TRY(lay_linear_forward(a->fc2, l->fused.data, l->pre.data, rows, false, err));
-        memcpy(l->act.data, l->pre.data, (size_t)(rows * a->H) * sizeof(float));
-        lay_activate(LAY_RELU, l->act.data, rows, a->H);
-        LAY_TRY(lay_learned_weights(&l->fc3, l->learning, l->act.data, dout, pieces, l->pieces.count, err));
-        LAY_TRY(lay_learned_inputs(&l->fc3, l->learning, dout, l->dact.data, rows, false, err));
-        lay_activate_backward(LAY_RELU, l->pre.data, l->dact.data, l->dact.data, rows * a->H);
-        dout = l->dact.data;
+    const size_t n = l->pieces.count;
+    if (!a->inner) {
+        LAY_TRY(lay_learned_weights(&l->aligner_outer, l->learning, l->fused.data, dout, pieces, n, err));
+        return lay_learned_inputs(&l->aligner_outer, l->learning, dout, l->dfused.data, rows, false, err);
     }
-    LAY_TRY(lay_learned_weights(&l->fc2, l->learning, l->fused.data, dout, pieces, l->pieces.count, err));
-    return lay_learned_inputs(&l->fc2, l->learning, dout, l->dfused.data, rows, false, err);
+    LAY_TRY(lay_linear_forward(a->inner, l->fused.data, l->pre.data, rows, false, err));
+    memcpy(l->act.data, l->pre.data, (size_t)(rows * a->inner_width) * sizeof(float));
+    lay_activate(activation, l->act.data, rows, a->inner_width);
+    LAY_TRY(lay_learned_weights(&l->aligner_outer, l->learning, l->act.data, dout, pieces, n, err));
+    LAY_TRY(lay_learned_inputs(&l->aligner_outer, l->learning, dout, l->dact.data, rows, false, err));
+    lay_activate_backward(activation, l->pre.data, l->dact.data, l->dact.data, rows * a->inner_width);
+    LAY_TRY(lay_learned_weights(&l->aligner_inner, l->learning, l->fused.data, l->dact.data, pieces, n, err));
+    return lay_learned_inputs(&l->aligner_inner, l->learning, l->dact.data, l->dfused.data, rows, false, err);
+}
+
+/* lay_aligner_fuse_rows backward: fc1's gradients and those of the encoder's states. */
+static void fuse_backward(struct lay_bridge_learner *l, int64_t layer, const float *fused, float *dfused,
+                          int64_t size)
+{
+    const struct lay_aligner *a = l->bridge->aligner;
+    float *const *dlayers = l->rows.dhidden ? l->dlayer_rows : NULL;
+    if (!a->fc1) {
+        if (dlayers)
+            lay_mean_backward(dfused, dfused + size, dlayers, a->m, size);
+        return;
+    }
+    const struct lay_fuse_gradient fuse = {
+        .layers = l->layer_rows,
+        .weight = a->fc1 + 2 * layer * a->m,
+        .m = a->m,
+        .n = size,
+        .a = fused,
+        .b = fused + size,
+        .da = dfused,
+        .db = dfused + size,
+        .dweight = l->fc1_gradient + 2 * layer * a->m,
+        .dbias = l->fc1_bias_gradient + 2 * layer,
+        .dlayers = dlayers,
+    };
+    lay_fuse_backward(&fuse);
 }
 
 static enum lay_status group_backward(struct lay_bridge_learner *l, const struct group *g,
                                       struct lay_err *err)
 {
-    const struct lay_aligner *a = l->bridge->aligner;
-    const int64_t size = g->n * a->d;
+    const int64_t size = g->n * l->bridge->aligner->d;
     LAY_TRY(reserve(l, g, err));
     point_at_rows(l, g);
     gather(l, g);
     LAY_TRY(project_backward(l, group_rows(g), err));
-    for (int64_t i = 0; i < g->layers; i++) {
-        const int64_t layer = g->first + i;
-        const float *fused = l->fused.data + 2 * i * size;
-        float *dfused = l->dfused.data + 2 * i * size;
-        const struct lay_fuse_gradient fuse = {
-            .layers = l->layer_rows,
-            .weight = a->fc1 + 2 * layer * a->m,
-            .m = a->m,
-            .n = size,
-            .a = fused,
-            .b = fused + size,
-            .da = dfused,
-            .db = dfused + size,
-            .dweight = l->fc1_gradient + 2 * layer * a->m,
-            .dbias = l->fc1_bias_gradient + 2 * layer,
-            .dlayers = l->rows.dhidden ? l->dlayer_rows : NULL,
-        };
-        lay_fuse_backward(&fuse);
-    }
+    for (int64_t i = 0; i < g->layers; i++)
+        fuse_backward(l, g->first + i, l->fused.data + 2 * i * size, l->dfused.data + 2 * i * size, size);
     return LAY_OK;
 }
 

@@ -74,6 +74,23 @@ void lay_bridge_destroy(struct lay_bridge *bridge)
     lay_free(bridge);
 }
 
+double lay_bridge_elements(const struct lay_bridge_options *options, int64_t encoder_width, int64_t llm_width)
+{
+    const double d = (double)encoder_width, H = (double)llm_width, mapping = 2 * d * d + 2 * d * H;
+    const double inner[] = {
+        [LAY_STRUCTURE_LINEAR] = 0, [LAY_STRUCTURE_MLP] = H * H, [LAY_STRUCTURE_WIDE] = d * d};
+    switch (options->method) {
+    case LAY_LANGBRIDGE:
+        return d * H;
+    case LAY_MINDMERGER:
+        return mapping;
+    case LAY_LAYALIGN:
+        return mapping + (options->no_adapter ? 0 : d * H + inner[options->form.value[LAY_FORM_STRUCTURE]]);
+    default:
+        return 0;
+    }
+}
+
 size_t lay_bridge_bytes(const struct lay_bridge *bridge)
 {
     size_t bytes = lay_linear_bytes(bridge->linear1);

@@ -7,6 +7,7 @@
 #ifndef LAY_BRIDGE_BRIDGE_H
 #define LAY_BRIDGE_BRIDGE_H
 
+#include "engine/bridge/form.h"
 #include "engine/bridge/fusion.h"
 #include "engine/model/encoder.h"
 #include "engine/model/llm.h"
@@ -24,10 +25,10 @@ enum lay_status lay_method_by_name(const char *name, const char *where, enum lay
 struct lay_bridge_options {
     enum lay_method method;
     int64_t encoder_layers[LAY_BRIDGE_MAX_LAYERS];
-    int64_t n_encoder_layers; /* -1: 0 … m-1, m the width of fc1 */
+    int64_t n_encoder_layers; /* -1: 0 … m-1, m the width of fc1; fusion average: the encoder's layers */
     int64_t language_layers[LAY_BRIDGE_MAX_LAYERS];
     int64_t n_language_layers; /* -1: the layers whose gate the checkpoint has */
-    char structure[16];        /* "", "Linear", "MLP" */
+    struct lay_form form;      /* structure, fusion, gate */
     bool no_adapter;           /* ablation: adapter attention off */
 };
 
@@ -47,12 +48,15 @@ struct lay_bridge;
 
 /* `weights` looks up bridge tensors by the official module names ("mapping.mlp.linear1.weight",
  * "encoder_aligner.projector.fc1.weight", "layers.N.self_attn.adaption_gate", "lb.alignment.linear.weight"
- * …); see lay_bridge_sources. */
+ * …); see lay_bridge_sources. Ours are fc0 of structure Wide and adaption_gate.weight [1, H] and .bias [1] of
+ * a gate that reads the hidden state. */
 enum lay_status lay_bridge_load(struct lay_dnn *dnn, const struct lay_bridge_options *options,
                                 struct lay_weights *weights, const struct lay_encoder_config *encoder,
                                 const struct lay_llm_config *llm, struct lay_precision precision,
                                 struct lay_bridge **bridge, struct lay_err *err);
 void lay_bridge_destroy(struct lay_bridge *bridge); /* accepts NULL */
+/* Elements of its matrices, for a plan of memory: what the options say, else the released form. */
+double lay_bridge_elements(const struct lay_bridge_options *options, int64_t d, int64_t H);
 size_t lay_bridge_bytes(const struct lay_bridge *bridge);
 
 /* Whether hidden[layer] of the encoder is read. */

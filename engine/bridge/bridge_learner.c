@@ -87,7 +87,7 @@ static enum lay_status build(struct lay_bridge_learner *l, const struct lay_brid
     if (maps)
         LAY_TRY(read_mapping(l, mapping, &loader, d, H, err));
     if (options->train && aligned)
-        LAY_TRY(lay_aligner_learner_read(l, &loader, d, H, err));
+        LAY_TRY(lay_aligner_learner_read(l, o, &loader, d, H, err));
     LAY_TRY(lay_bridge_load(learning->dnn, o, weights, encoder, llm, loader.precision, &l->bridge, err));
     if (aligned)
         LAY_TRY(lay_aligner_learner_list(l, err));
@@ -144,7 +144,7 @@ struct lay_bridge *lay_bridge_learner_model(struct lay_bridge_learner *learner)
 
 enum lay_status lay_bridge_learner_refresh(struct lay_bridge_learner *l, struct lay_err *err)
 {
-    struct lay_learned *const all[] = {&l->linear1, &l->linear2, &l->fc2, &l->fc3};
+    struct lay_learned *const all[] = {&l->linear1, &l->linear2, &l->aligner_inner, &l->aligner_outer};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         LAY_TRY(lay_learned_refresh(all[i], err));
     return LAY_OK;

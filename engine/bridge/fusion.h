@@ -10,9 +10,9 @@ struct lay_fusion {
     int64_t n_encoder_layers, n_language_layers; /* m, K */
     const int64_t *encoder_layers;               /* [m] indices of hidden states */
     const int64_t *language_layers;              /* [K] */
-    const float *weights;                        /* [2K, m] */
-    const float *bias;                           /* [2K] */
-    const float *gates;                          /* [LLM layers]; read those of language_layers */
+    const float *weights;                        /* [2K, m]; NULL: fusion average */
+    const float *bias;                           /* [2K]; NULL as well */
+    const float *gates; /* [LLM layers]; read those of language_layers; NULL: gates read the hidden state */
 };
 
 #endif

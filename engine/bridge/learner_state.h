@@ -19,13 +19,15 @@ struct lay_bridge_learner {
     struct lay_pieces pieces;
 
     /* LayAlign */
-    struct lay_learned fc2, fc3;
+    struct lay_learned aligner_inner, aligner_outer;
     float *fc1_gradient, *fc1_bias_gradient; /* [2K, m], [2K]; of a frozen bridge nobody reads them */
     float *gate_gradient;                    /* [LLM layers] */
+    float *gate_weight_gradient;             /* [LLM layers, H]; NULL: scalar gates */
     struct lay_bridge_rows rows;             /* of the pass */
     struct lay_work dstates;                 /* [K, 2, rows, H] gradients of keys and values */
     struct lay_work fused, dfused;           /* [2 · group · sequence, d] */
-    struct lay_work pre, act, dact, dstate;  /* [2 · group · sequence, H] */
+    struct lay_work pre, act, dact;          /* [2 · group · sequence, inner width] */
+    struct lay_work dstate;                  /* [2 · group · sequence, H] */
     const float **layer_rows;                /* [m] */
     float **dlayer_rows;                     /* [m] */
 };
@@ -39,8 +41,10 @@ void lay_bridge_drop(const struct lay_bridge_learner *l, const struct lay_bridge
 
 /* The aligner's part of create, refresh and destroy (aligner_learner.c). read is called before the bridge is
  * loaded, list after it. */
-enum lay_status lay_aligner_learner_read(struct lay_bridge_learner *l, const struct lay_loader *loader,
-                                         int64_t d, int64_t H, struct lay_err *err);
+enum lay_status lay_aligner_learner_read(struct lay_bridge_learner *l,
+                                         const struct lay_bridge_options *options,
+                                         const struct lay_loader *loader, int64_t d, int64_t H,
+                                         struct lay_err *err);
 enum lay_status lay_aligner_learner_list(struct lay_bridge_learner *l, struct lay_err *err);
 void lay_aligner_learner_free(struct lay_bridge_learner *l);
 

@@ -3,6 +3,7 @@
 
 #include "engine/base/mem.h"
 #include "engine/base/profile.h"
+#include "engine/nn/gate.h"
 
 #include <math.h>
 #include <string.h>
@@ -28,14 +29,40 @@ static bool has_gate(const struct step *s, int64_t layer)
 }
 
 /* out += gate · softmax(q k_aᵀ / √d_h) v_a: no mask, no positions on the keys. */
-static void adapter_attention(const struct step *s, int64_t layer, float scale, float *out)
+static void attend_adapter(const struct step *s, int64_t layer, float scale, float gate, float *out)
 {
     struct lay_llm *m = s->llm;
     const struct lay_llm_config *c = &m->config;
     for (int64_t i = 0; i < m->n_cross; i++)
-        m->cross[i].gate = s->adapter->gate[layer];
+        m->cross[i].gate = gate;
     lay_attention_paged(s->pool, layer, m->cross, m->n_cross, m->q.data, c->num_attention_heads * c->head_dim,
                         c->num_attention_heads, scale, false, 0, out);
+}
+
+/* The same with gate = tanh(w · h + b), which differs from row to row. */
+static enum lay_status attend_hidden_gates(const struct step *s, int64_t layer, float scale, float *out,
+                                           struct lay_err *err)
+{
+    struct lay_llm *m = s->llm;
+    const int64_t H = m->config.hidden_size, width = m->config.num_attention_heads * m->config.head_dim;
+    LAY_TRY(lay_work_reserve(&m->gates, s->rows, 1, err));
+    LAY_TRY(lay_work_reserve(&m->ungated, s->rows, width, err));
+    memset(m->ungated.data, 0, (size_t)(s->rows * width) * sizeof(float));
+    attend_adapter(s, layer, scale, 1.0f, m->ungated.data);
+    lay_gate_rows(m->h.data, s->adapter->weight + layer * H, s->adapter->gate[layer], m->gates.data, s->rows,
+                  H);
+    lay_add_gated(m->ungated.data, m->gates.data, out, s->rows, width);
+    return LAY_OK;
+}
+
+/* m->h: the normed input, m->q: its rotated queries. */
+static enum lay_status adapter_attention(const struct step *s, int64_t layer, float scale, float *out,
+                                         struct lay_err *err)
+{
+    if (s->adapter->weight)
+        return attend_hidden_gates(s, layer, scale, out, err);
+    attend_adapter(s, layer, scale, s->adapter->gate[layer], out);
+    return LAY_OK;
 }
 
 /* W_o attn, for a tap. */
@@ -61,7 +88,7 @@ static enum lay_status tap_adapter(const struct step *s, int64_t layer, float sc
         return LAY_OK;
     LAY_TRY(lay_work_reserve(&m->tapped_attn, s->rows, width, err));
     memset(m->tapped_attn.data, 0, (size_t)(s->rows * width) * sizeof(float));
-    adapter_attention(s, layer, scale, m->tapped_attn.data);
+    LAY_TRY(adapter_attention(s, layer, scale, m->tapped_attn.data, err));
     return tap_projected(s, "attn_adapter_out", layer, m->tapped_attn.data, err);
 }
 
@@ -102,7 +129,7 @@ static enum lay_status decoder_layer(const struct step *s, int64_t layer, float 
     if (has_gate(s, layer)) {
         LAY_TRY(tap_projected(s, "attn_base_out", layer, attn, err));
         LAY_TRY(tap_adapter(s, layer, scale, err));
-        adapter_attention(s, layer, scale, attn);
+        LAY_TRY(adapter_attention(s, layer, scale, attn, err));
         lay_profile_lap(LAY_OP_ADAPTER_ATTENTION);
     }
     LAY_TRY(tap_projected(s, "attn_out", layer, attn, err));

@@ -25,9 +25,12 @@ struct lay_kv_shape lay_llm_kv_shape(const struct lay_llm *llm);
 enum lay_status lay_llm_embed(const struct lay_llm *llm, const int32_t *ids, int64_t n, float *out,
                               struct lay_err *err);
 
-/* LayAlign: raw gate per layer; has_gate[layer] false = plain attention. */
+/* LayAlign: the adapter attention's gate. Released: gate[layer], one raw number. With `weight` (paper, Table
+ * 8) it depends on the row: tanh(gate[layer] + weight[layer] · h), h the row's normed input of the attention.
+ * has_gate[layer] false = plain attention. */
 struct lay_llm_adapter {
-    const float *gate;
+    const float *gate;   /* [layers] */
+    const float *weight; /* [layers, hidden_size]; NULL: none */
     const bool *has_gate;
 };
 

@@ -1,16 +1,19 @@
 /* The passes of an LLM under training. Backward of a decoder layer (forward as in llm.c), with dx the
  * gradient of its output, then of its input:
  *
- *   d act  = W_downᵀ dx               d gate_up = swiglu'(gate_up) d act      dx += norm'(mid)(W_gate_upᵀ d
- * gate_up) d attn = W_oᵀ dx                  dq, dk, dv of the own attention, and with g the gate dq, dk_a,
- * dv_a of the adapter's of g d attn, dg = Σ d attn · cross dq, dk = rope⁻¹(dq, dk)           dx +=
- * norm'(x)(W_qᵀ dq + W_kᵀ dk + W_vᵀ dv) d keys = W_kᵀ dk_a                d values = W_vᵀ dv_a
+ *   d act = W_downᵀ dx              d gate_up = swiglu'(gate_up) d act
+ *   dx += norm'(mid)(W_gate_upᵀ d gate_up)
+ *   d attn = W_oᵀ dx                dq, dk, dv of the own attention
+ *   with the gate g: dq, dk_a, dv_a of the adapter's attention for g d attn, dg = Σ d attn · cross
+ *   dq, dk = rope⁻¹(dq, dk)         dx += norm'(x)(W_qᵀ dq + W_kᵀ dk + W_vᵀ dv)
+ *   d keys = W_kᵀ dk_a              d values = W_vᵀ dv_a
  *
  * Every step works on the rows of all sequences at once, each row (or sequence) by itself. */
 #include "engine/model/llm_learner_state.h"
 
 #include "engine/base/mem.h"
 #include "engine/base/profile.h"
+#include "engine/nn/gate.h"
 
 #include <math.h>
 #include <string.h>
@@ -18,6 +21,12 @@
 static bool has_gate(const struct lay_llm_pass *p, int64_t layer)
 {
     return p->source_rows > 0 && p->batch->adapter->adapter->has_gate[layer];
+}
+
+/* Whether the gates depend on the row. */
+static bool hidden_gates(const struct lay_llm_pass *p)
+{
+    return p->batch->adapter->adapter->weight != NULL;
 }
 
 static int64_t q_width(const struct lay_llm_config *c)
@@ -85,6 +94,7 @@ static enum lay_status reserve_kept(const struct lay_llm_pass *p, struct lay_llm
         return LAY_OK;
     LAY_TRY(lay_work_reserve(&k->cross, p->rows, q_width(c), err));
     LAY_TRY(lay_work_reserve(&k->cross_lse, p->rows, c->num_attention_heads, err));
+    LAY_TRY(lay_work_reserve(&k->gates, p->rows, 1, err));
     LAY_TRY(lay_work_reserve(&k->ka, p->source_rows, kv_width(c), err));
     return lay_work_reserve(&k->va, p->source_rows, kv_width(c), err);
 }
@@ -96,14 +106,30 @@ static const float *attention_sum(const struct lay_llm_pass *p, const struct lay
     float *sum = p->l->dattn.data;
     if (!has_gate(p, layer))
         return k->attn.data;
-    const float gate = p->batch->adapter->adapter->gate[layer];
     const float *own = k->attn.data, *cross = k->cross.data;
+    if (hidden_gates(p)) {
+        memcpy(sum, own, (size_t)n * sizeof *sum);
+        lay_add_gated(cross, k->gates.data, sum, p->rows, q_width(p->config));
+        return sum;
+    }
+    const float gate = p->batch->adapter->adapter->gate[layer];
 #pragma omp parallel for simd schedule(static)
     for (int64_t i = 0; i < n; i++)
         sum[i] = own[i] + gate * cross[i];
     return sum;
 }
 
+/* gate = tanh(w · h + b) */
+static void gates_forward(const struct lay_llm_pass *p, struct lay_llm_kept *k, int64_t layer)
+{
+    const struct lay_llm_adapter *adapter = p->batch->adapter->adapter;
+    const int64_t H = p->config->hidden_size;
+    if (adapter->weight)
+        lay_gate_rows(p->l->h.data, adapter->weight + layer * H, adapter->gate[layer], k->gates.data, p->rows,
+                      H);
+}
+
+/* l->h: the normed input. */
 static enum lay_status adapter_forward(const struct lay_llm_pass *p, struct lay_llm_kept *k, int64_t layer,
                                        struct lay_err *err)
 {
@@ -116,6 +142,7 @@ static enum lay_status adapter_forward(const struct lay_llm_pass *p, struct lay_
     const struct lay_attention a = cross_attention(p, k);
     LAY_TRY(reserve_scratch(p, &a, err));
     lay_attention_forward(&a, k->cross.data, k->cross_lse.data, l->scratch.data);
+    gates_forward(p, k, layer);
     return LAY_OK;
 }
 
@@ -203,23 +230,43 @@ static void add_gate(const struct lay_llm_pass *p, int64_t layer)
     }
 }
 
-/* l->dq grows, l->dka and l->dva are left behind. */
+/* With u = w · h + b:  du = (1 − gate²) d attn · cross,  dw = Σ du h,  db = Σ du; d attn becomes d cross. */
+static void gates_backward(const struct lay_llm_pass *p, int64_t layer, const struct lay_llm_kept *k)
+{
+    struct lay_llm_learner *l = p->l;
+    const struct lay_adapter_source *source = p->batch->adapter;
+    const int64_t H = p->config->hidden_size;
+    lay_gated_backward(k->cross.data, k->gates.data, l->dattn.data, l->dgates.data, p->rows,
+                       q_width(p->config));
+    if (!source->gate_weight_gradient)
+        return;
+    lay_rms_norm(l->layers[layer].x.data, l->llm->layers[layer].attn_norm, l->h.data, p->rows, H,
+                 p->config->rms_norm_eps);
+    lay_gate_weight(l->dgates.data, l->h.data, source->gate_weight_gradient + layer * H,
+                    &source->gate_gradient[layer], p->rows, H);
+}
+
+/* l->dq grows, l->dka, l->dva and l->dgates are left behind, l->dattn is used up. */
 static enum lay_status cross_backward(const struct lay_llm_pass *p, int64_t layer,
                                       const struct lay_llm_kept *k, struct lay_err *err)
 {
     struct lay_llm_learner *l = p->l;
     const struct lay_attention a = cross_attention(p, k);
-    const struct lay_attention_gradient gradient = {.out = k->cross.data,
-                                                    .lse = k->cross_lse.data,
-                                                    .dout = l->dattn.data,
-                                                    .factor = p->batch->adapter->adapter->gate[layer],
-                                                    .dq = l->dq.data,
-                                                    .dk = l->dka.data,
-                                                    .dv = l->dva.data,
-                                                    .dots = l->dots.data};
+    const bool hidden = hidden_gates(p);
+    const struct lay_attention_gradient gradient = {
+        .out = k->cross.data,
+        .lse = k->cross_lse.data,
+        .dout = l->dattn.data,
+        .factor = hidden ? 1.0f : p->batch->adapter->adapter->gate[layer],
+        .dq = l->dq.data,
+        .dk = l->dka.data,
+        .dv = l->dva.data,
+        .dots = l->dots.data};
     LAY_TRY(reserve_scratch(p, &a, err));
+    if (hidden)
+        gates_backward(p, layer, k);
     lay_attention_backward(&a, &gradient, l->scratch.data);
-    if (p->batch->adapter->gate_gradient)
+    if (p->batch->adapter->gate_gradient && !hidden)
         add_gate(p, layer);
     return LAY_OK;
 }
@@ -312,6 +359,9 @@ static enum lay_status qkv_backward(const struct lay_llm_pass *p, int64_t layer,
     LAY_TRY(lay_learned_inputs(&g->q, l->learning, l->dq.data, l->dh.data, rows, false, err));
     LAY_TRY(lay_learned_inputs(&g->k, l->learning, l->dk.data, l->dh.data, rows, true, err));
     LAY_TRY(lay_learned_inputs(&g->v, l->learning, l->dv.data, l->dh.data, rows, true, err));
+    if (has_gate(p, layer) && hidden_gates(p))
+        lay_gate_inputs(l->dgates.data, p->batch->adapter->adapter->weight + layer * c->hidden_size,
+                        l->dh.data, rows, c->hidden_size);
     if (l->train) {
         LAY_TRY(qkv_weights(p, layer, err));
         lay_rms_norm_weight(g->x.data, l->dh.data, g->attn_norm_gradient, rows, c->hidden_size,
@@ -363,6 +413,7 @@ static enum lay_status reserve(const struct lay_llm_pass *p, struct lay_err *err
         {&l->dka, source, kv_width(c)},
         {&l->dva, source, kv_width(c)},
         {&l->dots, p->batch->n_seqs, c->num_attention_heads},
+        {&l->dgates, rows, 1},
         {&l->top, p->n_targets, H},
         {&l->dtop, p->n_targets, H},
         {&l->logits, p->n_targets < lay_llm_head_rows(c) ? p->n_targets : lay_llm_head_rows(c),

@@ -184,8 +184,8 @@ enum lay_status lay_llm_learner_create(struct lay_learning *learning, const stru
 
 static void free_kept(struct lay_llm_kept *k)
 {
-    struct lay_work *const work[] = {&k->q,         &k->k,  &k->v,  &k->attn, &k->lse,    &k->cross,
-                                     &k->cross_lse, &k->ka, &k->va, &k->mid,  &k->gate_up};
+    struct lay_work *const work[] = {&k->q,     &k->k,         &k->v,  &k->attn, &k->lse, &k->cross,
+                                     &k->gates, &k->cross_lse, &k->ka, &k->va,   &k->mid, &k->gate_up};
     for (size_t i = 0; i < sizeof work / sizeof *work; i++)
         lay_work_free(work[i]);
 }
@@ -205,9 +205,10 @@ void lay_llm_learner_destroy(struct lay_llm_learner *l)
     if (l->embed != l->head.weight)
         lay_free(l->embed);
     lay_learned_free(&l->head);
-    struct lay_work *const work[] = {&l->h,   &l->act,  &l->dh,     &l->dattn, &l->dq,      &l->dk,
-                                     &l->dv,  &l->keys, &l->values, &l->dkeys, &l->dvalues, &l->dka,
-                                     &l->dva, &l->dots, &l->top,    &l->dtop,  &l->logits,  &l->scratch};
+    struct lay_work *const work[] = {&l->h,       &l->act,  &l->dh,     &l->dattn,  &l->dq,
+                                     &l->dk,      &l->dv,   &l->keys,   &l->values, &l->dkeys,
+                                     &l->dvalues, &l->dka,  &l->dva,    &l->dots,   &l->dgates,
+                                     &l->top,     &l->dtop, &l->logits, &l->scratch};
     for (size_t i = 0; i < sizeof work / sizeof *work; i++)
         lay_work_free(work[i]);
     free_kept(&l->again);
@@ -254,7 +255,7 @@ void lay_llm_kept_floats(const struct lay_llm_config *c, bool adapter, int64_t *
     *per_source = 0;
     if (!adapter)
         return;
-    *per_row += q + c->num_attention_heads;
+    *per_row += q + c->num_attention_heads + 1;
     *per_source = 2 * kv;
 }
 

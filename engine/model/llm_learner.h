@@ -28,12 +28,13 @@ struct lay_llm *lay_llm_learner_model(struct lay_llm_learner *learner);
 
 /* Where LayAlign's keys and values come from and their gradients go. states writes keys, values [rows, H] of
  * the aligner for an LLM layer with a gate; gradients receives theirs. Layers come in any order, states
- * perhaps twice. gate_gradient [LLM layers] grows; NULL: not wanted, nor are gradients. */
+ * perhaps twice. gate_gradient [LLM layers] and, with weights of gates, gate_weight_gradient [LLM layers,
+ * hidden_size] grow; NULL: not wanted, nor are gradients. */
 struct lay_adapter_source {
     int64_t rows;
     const int64_t *lengths; /* [n_seqs] source rows of each sequence */
     const struct lay_llm_adapter *adapter;
-    float *gate_gradient;
+    float *gate_gradient, *gate_weight_gradient;
     enum lay_status (*states)(void *context, int64_t layer, float *keys, float *values, struct lay_err *err);
     enum lay_status (*gradients)(void *context, int64_t layer, const float *dkeys, const float *dvalues,
                                  struct lay_err *err);

@@ -11,6 +11,7 @@ struct lay_llm_kept {
     struct lay_work q, k, v;          /* after RoPE */
     struct lay_work attn, lse;        /* heads · head_dim; heads */
     struct lay_work cross, cross_lse; /* the adapter's, without the gate */
+    struct lay_work gates;            /* 1, of gates that read the hidden state */
     struct lay_work ka, va;           /* [source rows, kv heads · head_dim] */
     struct lay_work mid;              /* between the half layers, hidden_size */
     struct lay_work gate_up;          /* 2 · intermediate_size */
@@ -40,6 +41,7 @@ struct lay_llm_learner {
         dv; /* [rows, …]; act also holds its gradient, dattn the sum of both attentions */
     struct lay_work keys, values, dkeys, dvalues, dka, dva; /* [source rows, …] */
     struct lay_work dots;                                   /* [n_seqs, heads] */
+    struct lay_work dgates;                                 /* [rows], of the sums before the gates' tanh */
     struct lay_work top, dtop, logits;                      /* [target rows, …], logits a chunk */
     struct lay_work scratch;                                /* attention */
     int64_t *positions;

@@ -122,7 +122,8 @@ void lay_llm_destroy(struct lay_llm *m)
     lay_free(m->norm);
     lay_linear_destroy(m->head);
     lay_free(m->inv_freq);
-    struct lay_work *const work[] = {&m->h, &m->q, &m->k, &m->v, &m->attn, &m->tapped, &m->tapped_attn};
+    struct lay_work *const work[] = {&m->h,      &m->q,           &m->k,     &m->v,      &m->attn,
+                                     &m->tapped, &m->tapped_attn, &m->gates, &m->ungated};
     for (size_t i = 0; i < sizeof work / sizeof *work; i++)
         lay_work_free(work[i]);
     lay_free(m->positions);

@@ -30,6 +30,8 @@ struct lay_llm {
     struct lay_work h;           /* normed input of a half layer, hidden_size */
     struct lay_work q, k, v;     /* heads · head_dim, kv heads · head_dim */
     struct lay_work attn;        /* heads · head_dim */
+    struct lay_work gates;       /* 1, only with gates that read the hidden state */
+    struct lay_work ungated;     /* heads · head_dim, the same */
     struct lay_work tapped;      /* hidden_size, only with taps */
     struct lay_work tapped_attn; /* heads · head_dim, only with taps */
     int64_t *positions;          /* RoPE positions of the rows */

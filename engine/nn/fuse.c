@@ -93,3 +93,27 @@ void lay_fuse_layers(const float *const *layers, int64_t m, const float *weight,
         o += outs;
     }
 }
+
+LAY_CLONES static void mean_block(const float *const *layers, int64_t m, float *restrict a, int64_t at,
+                                  int64_t n)
+{
+    const float share = 1.0f / (float)m;
+    memcpy(a + at, layers[0] + at, (size_t)n * sizeof *a);
+    for (int64_t j = 1; j < m; j++) {
+        const float *restrict layer = layers[j];
+#pragma omp simd
+        for (int64_t i = at; i < at + n; i++)
+            a[i] += layer[i];
+    }
+#pragma omp simd
+    for (int64_t i = at; i < at + n; i++)
+        a[i] *= share;
+}
+
+void lay_mean_layers(const float *const *layers, int64_t m, float *a, int64_t n)
+{
+    const int64_t size = 1024, blocks = (n + size - 1) / size;
+#pragma omp parallel for schedule(static)
+    for (int64_t i = 0; i < blocks; i++)
+        mean_block(layers, m, a, i * size, n - i * size < size ? n - i * size : size);
+}

@@ -1,4 +1,4 @@
-/* LayAlign's learned fusion over encoder layers (fc1 of the aligner). */
+/* LayAlign's fusion of encoder layers: learned (fc1 of the aligner), or their mean (the paper's ablation). */
 #ifndef LAY_NN_FUSE_H
 #define LAY_NN_FUSE_H
 
@@ -10,5 +10,8 @@
  * Parallel over elements, each computed by one thread in a fixed order. */
 void lay_fuse_layers(const float *const *layers, int64_t m, const float *weight, const float *bias,
                      int64_t count, float *out, int64_t n);
+
+/* a[e] = (Σ_j layers[j][e]) / m, j in order. Parallel over elements. */
+void lay_mean_layers(const float *const *layers, int64_t m, float *a, int64_t n);
 
 #endif

@@ -13,13 +13,7 @@ LAY_CLONES static void mask(const float *restrict x, float *restrict dx, int64_t
 
 LAY_CLONES static float dot(const float *a, const float *b, int64_t n)
 {
-    lay_vec sum = lay_vec_set(0.0f);
-    int64_t i = 0;
-    for (; i + LAY_LANES <= n; i += LAY_LANES)
-        sum += lay_vec_load(a + i) * lay_vec_load(b + i);
-    if (i < n)
-        sum += lay_vec_load_part(a + i, n - i) * lay_vec_load_part(b + i, n - i);
-    return lay_vec_sum(sum);
+    return lay_vec_dot(a, b, n);
 }
 
 LAY_CLONES static float sum_of(const float *x, int64_t n)
@@ -66,4 +60,12 @@ void lay_fuse_backward(const struct lay_fuse_gradient *f)
         if (f->dlayers)
             add_two(f->dlayers[j], f->da, f->db, f->weight[j], f->weight[f->m + j], f->n);
     }
+}
+
+void lay_mean_backward(const float *da, const float *db, float *const *dlayers, int64_t m, int64_t n)
+{
+    const float share = 1.0f / (float)m;
+#pragma omp parallel for schedule(static)
+    for (int64_t j = 0; j < m; j++)
+        add_two(dlayers[j], da, db, share, share, n);
 }

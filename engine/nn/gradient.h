@@ -62,6 +62,17 @@ struct lay_fuse_gradient {
 };
 void lay_fuse_backward(const struct lay_fuse_gradient *fuse);
 
+/* lay_mean_layers backward, of a result that is used twice: each of the m dlayers grows by (da + db) / m. */
+void lay_mean_backward(const float *da, const float *db, float *const *dlayers, int64_t m, int64_t n);
+
+/* lay_add_gated and lay_gate_rows backward. dy [rows, n] is the gradient of y and becomes that of x; du
+ * [rows] = that of the gate's sum bias + weight · h, gate' = 1 − gate². */
+void lay_gated_backward(const float *x, const float *gate, float *dy, float *du, int64_t rows, int64_t n);
+/* dh [rows, n] += du · weight. */
+void lay_gate_inputs(const float *du, const float *weight, float *dh, int64_t rows, int64_t n);
+/* dweight [n] += Σ_rows du · h, *dbias += Σ_rows du. */
+void lay_gate_weight(const float *du, const float *h, float *dweight, float *dbias, int64_t rows, int64_t n);
+
 /* --- attention of whole sequences, with what its backward pass needs ---
  *
  * A pair is the queries of a sequence and the keys it reads: its own rows (causal, or an encoder's) or the

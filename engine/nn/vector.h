@@ -103,6 +103,18 @@ LAY_INLINE float lay_vec_sum(lay_vec v)
     return x[0];
 }
 
+/* Σ a · b in one vector of sums. */
+LAY_INLINE float lay_vec_dot(const float *a, const float *b, int64_t n)
+{
+    lay_vec sum = lay_vec_set(0.0f);
+    int64_t i = 0;
+    for (; i + LAY_LANES <= n; i += LAY_LANES)
+        sum += lay_vec_load(a + i) * lay_vec_load(b + i);
+    if (i < n)
+        sum += lay_vec_load_part(a + i, n - i) * lay_vec_load_part(b + i, n - i);
+    return lay_vec_sum(sum);
+}
+
 /* e^x within 1.2 ulp for every float: 0 and infinity where they belong, NaN stays NaN.
  * x = n ln 2 + r, |r| ≤ ln 2 / 2; e^r by a polynomial; 2^n in two factors so that denormal results and
  * overflow come out right. */

@@ -128,16 +128,32 @@ static const struct row mapping_rows[] = {
     {0},
 };
 static const struct row aligner_rows[] = {
-    {"encoder_aligner.projector.fc1.bias", {LAY_DIM_STATES}, SMALL},
-    {"encoder_aligner.projector.fc1.weight", {LAY_DIM_STATES, LAY_DIM_FUSED}, LINEAR},
     {"encoder_aligner.projector.fc2.bias", {H}, SMALL},
     {"encoder_aligner.projector.fc2.weight", {H, D}, LINEAR},
-    {"model_llm.model.model.layers.%lld.self_attn.adaption_gate", {LAY_DIM_ONE}, TINY},
+    {0},
+};
+static const struct row aligner_fusion_rows[] = {
+    {"encoder_aligner.projector.fc1.bias", {LAY_DIM_STATES}, SMALL},
+    {"encoder_aligner.projector.fc1.weight", {LAY_DIM_STATES, LAY_DIM_FUSED}, LINEAR},
     {0},
 };
 static const struct row aligner_mlp_rows[] = {
     {"encoder_aligner.projector.fc3.bias", {H}, SMALL},
     {"encoder_aligner.projector.fc3.weight", {H, H}, LINEAR},
+    {0},
+};
+static const struct row aligner_wide_rows[] = {
+    {"encoder_aligner.projector.fc0.bias", {D}, SMALL},
+    {"encoder_aligner.projector.fc0.weight", {D, D}, LINEAR},
+    {0},
+};
+static const struct row gate_rows[] = {
+    {"model_llm.model.model.layers.%lld.self_attn.adaption_gate", {LAY_DIM_ONE}, TINY},
+    {0},
+};
+static const struct row hidden_gate_rows[] = {
+    {"model_llm.model.model.layers.%lld.self_attn.adaption_gate.bias", {LAY_DIM_ONE}, TINY},
+    {"model_llm.model.model.layers.%lld.self_attn.adaption_gate.weight", {LAY_DIM_ONE, H}, LINEAR},
     {0},
 };
 static const struct row langbridge_rows[] = {{"lb.alignment.enc_eos", {H}, UNIT}, {0}};
@@ -226,8 +242,8 @@ static enum lay_status add_tables(struct lay_shape_tensors *tensors, const struc
 {
     enum lay_status status = LAY_OK;
     *tensors = (struct lay_shape_tensors){0};
-    for (int i = 0; i < 4 && tables[i] && status == LAY_OK; i++)
-        status = add_rows(tensors, tables[i], sizes, err);
+    for (; *tables && status == LAY_OK; tables++)
+        status = add_rows(tensors, *tables, sizes, err);
     if (status != LAY_OK)
         lay_shape_tensors_free(tensors);
     else
@@ -235,6 +251,7 @@ static enum lay_status add_tables(struct lay_shape_tensors *tensors, const struc
     return status;
 }
 
+/* Ended by NULL. */
 static const struct row *const family_tables[LAY_FAMILY_COUNT][4] = {
     [LAY_FAMILY_LLAMA] = {llama_rows},
     [LAY_FAMILY_MISTRAL] = {llama_rows},
@@ -283,17 +300,19 @@ enum lay_status lay_bridge_shape_tensors(const struct lay_bridge_shape *shape,
         .layers = shape->language_layers,
         .n_layers = shape->n_language_layers,
     };
-    const struct row *tables[4] = {0};
-    if (shape->family == LAY_FAMILY_LANGBRIDGE) {
-        tables[0] = langbridge_rows;
-        tables[1] = shape->mlp ? langbridge_ffn_rows : langbridge_linear_rows;
-    } else {
-        tables[0] = mapping_rows;
-    }
-    if (shape->family == LAY_FAMILY_LAYALIGN) {
-        tables[1] = aligner_rows;
-        tables[2] = shape->mlp ? aligner_mlp_rows : NULL;
-    }
+    const struct row *const mapping[] = {mapping_rows, NULL};
+    const struct row *const langbridge[] = {langbridge_rows,
+                                            shape->mlp ? langbridge_ffn_rows : langbridge_linear_rows, NULL};
+    const struct row *aligner[6] = {mapping_rows, aligner_rows,
+                                    shape->hidden_gates ? hidden_gate_rows : gate_rows};
+    int n = 3;
+    if (!shape->average)
+        aligner[n++] = aligner_fusion_rows;
+    if (shape->mlp || shape->wide)
+        aligner[n++] = shape->mlp ? aligner_mlp_rows : aligner_wide_rows;
+    const struct row *const *tables = shape->family == LAY_FAMILY_LANGBRIDGE ? langbridge
+                                      : shape->family == LAY_FAMILY_LAYALIGN ? aligner
+                                                                             : mapping;
     return add_tables(tensors, tables, &sizes, err);
 }
 

@@ -59,7 +59,8 @@ struct lay_bridge_shape {
     int64_t encoder_layers;         /* LayAlign: hidden states fused */
     const int64_t *language_layers; /* LayAlign: LLM layers with a gate; borrowed */
     int64_t n_language_layers;
-    bool mlp; /* LayAlign: structure MLP (fc3); LangBridge: ffn */
+    bool mlp;                         /* LayAlign: structure MLP (fc3); LangBridge: ffn */
+    bool wide, average, hidden_gates; /* LayAlign: structure Wide (fc0); no fc1; gates of [1, H] and a bias */
 };
 
 /* How the random numbers of a tensor are spread: uniform with mean and standard deviation `scale`. Scales

@@ -15,6 +15,8 @@ static const struct {
     const char *end; /* of the tensor's name */
     enum fill fill;
 } fills[] = {{"adaption_gate", ZERO},
+             {"adaption_gate.weight", ZERO},
+             {"adaption_gate.bias", ZERO},
              {"end_boundary", ZERO},
              {"enc_eos", NORMAL},
              {".weight", UNIFORM},
@@ -116,6 +118,7 @@ static enum lay_status shape_of(const struct lay_bridge_options *options,
         return lay_fail(err, LAY_ERR_INPUT, "the LLM has %lld layers; a bridge can have %d",
                         (long long)llm->num_hidden_layers, LAY_BRIDGE_MAX_LAYERS);
     const bool all = options->n_language_layers < 0;
+    const int *form = options->form.value;
     *shape = (struct lay_bridge_shape){
         .family = families[options->method],
         .encoder_hidden = encoder->hidden_size,
@@ -124,7 +127,10 @@ static enum lay_status shape_of(const struct lay_bridge_options *options,
             options->n_encoder_layers < 0 ? encoder->num_hidden_layers : options->n_encoder_layers,
         .language_layers = language_layers,
         .n_language_layers = all ? llm->num_hidden_layers : options->n_language_layers,
-        .mlp = strcmp(options->structure, "MLP") == 0};
+        .mlp = form[LAY_FORM_STRUCTURE] == LAY_STRUCTURE_MLP,
+        .wide = form[LAY_FORM_STRUCTURE] == LAY_STRUCTURE_WIDE,
+        .average = form[LAY_FORM_FUSION] == LAY_FUSION_AVERAGE,
+        .hidden_gates = form[LAY_FORM_GATE] == LAY_GATE_HIDDEN};
     for (int64_t i = 0; i < shape->n_language_layers; i++)
         language_layers[i] = all ? i : options->language_layers[i];
     LAY_TRY(check_layers("encoder_layers", options->encoder_layers, options->n_encoder_layers,

@@ -36,13 +36,10 @@ static bool has_adapter(const struct lay_trainable_parts *parts)
     return parts->bridge_options.method == LAY_LAYALIGN && !parts->bridge_options.no_adapter;
 }
 
-/* Width of the bridge: mapping, and with LayAlign the projections (models.md, Systems). */
 static double bridge_elements(const struct lay_trainable_parts *parts)
 {
-    const double d = (double)parts->encoder_config->hidden_size, H = (double)parts->llm_config->hidden_size;
-    if (parts->bridge_options.method == LAY_LANGBRIDGE)
-        return d * H;
-    return 2 * d * d + 2 * d * H + (has_adapter(parts) ? d * H : 0);
+    return lay_bridge_elements(&parts->bridge_options, parts->encoder_config->hidden_size,
+                               parts->llm_config->hidden_size);
 }
 
 static void count_llm(const struct lay_trainable_parts *parts, const struct lay_trainable_options *o,

@@ -159,12 +159,14 @@ static long attention_layer(const char *name, const char **rest)
     return end != name && skip_prefix(rest, ".self_attn.") ? layer : -1;
 }
 
+/* By its gate, or the weight of one. */
 static bool is_adapted(const struct lay_trainable *trainable, long layer)
 {
     char gate[80];
-    snprintf(gate, sizeof gate, "model_llm.model.model.layers.%ld.self_attn.adaption_gate", layer);
+    const size_t length = (size_t)snprintf(gate, sizeof gate,
+                                           "model_llm.model.model.layers.%ld.self_attn.adaption_gate", layer);
     for (size_t i = 0; i < lay_trainable_count(trainable); i++)
-        if (strcmp(lay_trainable_parameter(trainable, i)->name, gate) == 0)
+        if (strncmp(lay_trainable_parameter(trainable, i)->name, gate, length) == 0)
             return true;
     return false;
 }

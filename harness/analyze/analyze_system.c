@@ -4,6 +4,7 @@
 #include "harness/run/progress.h"
 #include "harness/run/signals.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -112,7 +113,7 @@ static enum lay_status add_fusion(const struct analysing *a, struct lay_err *err
     if (!gates)
         return lay_no_memory(err, "gates");
     for (int64_t i = 0; i < K; i++)
-        gates[i] = fusion.gates[fusion.language_layers[i]];
+        gates[i] = fusion.gates ? fusion.gates[fusion.language_layers[i]] : NAN;
     const enum lay_status status =
         lay_analysis_fusion(a->analysis, fusion.encoder_layers, fusion.n_encoder_layers,
                             fusion.language_layers, K, fusion.weights, fusion.bias, gates, err);

@@ -2,6 +2,7 @@
 
 #include "engine/base/file.h"
 #include "engine/base/mem.h"
+#include "engine/bridge/bridge.h"
 #include "engine/store/scan.h"
 
 #include <stdlib.h>
@@ -47,7 +48,7 @@ static const char *const config_fields[] = {
 static const struct {
     const char *bridge, *tensor;
 } bridges[] = {
-    {"LayAlign", "encoder_aligner.projector.fc1.weight"},
+    {"LayAlign", "encoder_aligner.projector.fc2.weight"},
     {"LangBridge", "lb.alignment.enc_eos"},
     {"MindMerger", "mapping.mlp.linear1.weight"},
     {"MindMerger", "mlp.linear1.weight"},
@@ -111,14 +112,14 @@ static enum lay_status hash_tensors(struct lay_inspection *inspection, struct la
 
 /* --- LayAlign --- */
 
-#define PROJECTOR "encoder_aligner.projector."
+#define FC1 "encoder_aligner.projector.fc1"
 
-/* N of "…layers.N.self_attn.adaption_gate", -1 for another name. */
+/* N of "…layers.N.self_attn.adaption_gate", or with ".bias" behind it; -1 for another name. */
 static int64_t gate_layer(const char *name)
 {
     static const char before[] = "layers.", behind[] = ".self_attn.adaption_gate";
     const char *at = strstr(name, behind);
-    if (!at || at[sizeof behind - 1])
+    if (!at || (at[sizeof behind - 1] && strcmp(at + sizeof behind - 1, ".bias") != 0))
         return -1;
     const char *number = at;
     while (number > name && number[-1] >= '0' && number[-1] <= '9')
@@ -165,12 +166,31 @@ static enum lay_status read_gates(struct lay_inspection *inspection, struct lay_
     return LAY_OK;
 }
 
+/* fc1 may be missing: then the encoder layers are averaged. */
+static enum lay_status read_form(struct lay_inspection *inspection, struct lay_err *err)
+{
+    struct lay_inspect_aligner *aligner = &inspection->aligner;
+    struct lay_weights *weights;
+    const int64_t n = aligner->n_layers ? aligner->layers[aligner->n_layers - 1] + 1 : 0;
+    LAY_TRY(lay_weights_create(&weights, err));
+    enum lay_status status = lay_bridge_sources(weights, LAY_LAYALIGN, inspection->checkpoint, err);
+    if (!lay_checkpoint_find(inspection->checkpoint, FC1 ".weight"))
+        aligner->form.value[LAY_FORM_FUSION] = LAY_FUSION_AVERAGE;
+    if (status == LAY_OK)
+        status = lay_form_resolve(&aligner->form, weights, n, err);
+    lay_weights_destroy(weights);
+    return status;
+}
+
 static enum lay_status read_fusion(struct lay_inspection *inspection, struct lay_err *err)
 {
     struct lay_inspect_aligner *aligner = &inspection->aligner;
-    const struct lay_tensor *weight = lay_checkpoint_find(inspection->checkpoint, PROJECTOR "fc1.weight");
-    const struct lay_tensor *bias = lay_checkpoint_find(inspection->checkpoint, PROJECTOR "fc1.bias");
+    const struct lay_tensor *weight = lay_checkpoint_find(inspection->checkpoint, FC1 ".weight");
+    const struct lay_tensor *bias = lay_checkpoint_find(inspection->checkpoint, FC1 ".bias");
     const int64_t states = 2 * aligner->n_layers;
+    inspection->has_aligner = true;
+    if (aligner->form.value[LAY_FORM_FUSION] == LAY_FUSION_AVERAGE)
+        return LAY_OK;
     if (!weight || !bias || weight->rank != 2 || weight->shape[0] != states || bias->rank != 1 ||
         bias->shape[0] != states)
         return lay_fail(
@@ -179,15 +199,12 @@ static enum lay_status read_fusion(struct lay_inspection *inspection, struct lay
             "it is incomplete, download it again",
             lay_checkpoint_path(inspection->checkpoint), (long long)aligner->n_layers, (long long)states);
     aligner->fused = weight->shape[1];
-    aligner->mlp = lay_checkpoint_find(inspection->checkpoint, PROJECTOR "fc3.weight") != NULL;
     aligner->weights = lay_alloc(weight->count, sizeof *aligner->weights);
     aligner->biases = lay_alloc(bias->count, sizeof *aligner->biases);
     if (!aligner->weights || !aligner->biases)
         return lay_no_memory(err, "fusion weights");
     LAY_TRY(lay_tensor_to_f32(weight, aligner->weights, err));
-    LAY_TRY(lay_tensor_to_f32(bias, aligner->biases, err));
-    inspection->has_aligner = true;
-    return LAY_OK;
+    return lay_tensor_to_f32(bias, aligner->biases, err);
 }
 
 static enum lay_status inspect_bridge(struct lay_inspection *inspection, struct lay_err *err)
@@ -198,6 +215,7 @@ static enum lay_status inspect_bridge(struct lay_inspection *inspection, struct 
     if (!inspection->bridge || strcmp(inspection->bridge, "LayAlign") != 0)
         return LAY_OK;
     LAY_TRY(read_gates(inspection, err));
+    LAY_TRY(read_form(inspection, err));
     return read_fusion(inspection, err);
 }
 

@@ -3,6 +3,7 @@
 #define LAY_HARNESS_INSPECT_H
 
 #include "engine/base/json.h"
+#include "engine/bridge/form.h"
 #include "engine/store/checkpoint.h"
 
 #include <stdio.h>
@@ -17,12 +18,12 @@ struct lay_inspect_options {
 /* A LayAlign bridge's adapter. Row 2i of fc1 makes the keys of languages_layers[i], row 2i+1 its values. */
 struct lay_inspect_aligner {
     int64_t *layers; /* LLM layers that have a gate, ascending */
-    float *gates;    /* [n_layers] */
+    float *gates;    /* [n_layers]; gates that read the hidden state: their biases */
     int64_t n_layers;
-    float *weights; /* [2 * n_layers, fused] */
+    struct lay_form form;
+    float *weights; /* [2 * n_layers, fused]; NULL: the encoder layers are averaged */
     float *biases;  /* [2 * n_layers] */
-    int64_t fused;  /* encoder layers */
-    bool mlp;       /* there is fc3 */
+    int64_t fused;  /* encoder layers; averaged: not known, 0 */
 };
 
 struct lay_inspection {

@@ -97,11 +97,15 @@ static void print_config(const cJSON *config, FILE *stream)
     }
 }
 
-static void print_aligner(const struct lay_inspect_aligner *aligner, FILE *stream)
+static void print_gates(const struct lay_inspect_aligner *aligner, FILE *stream)
 {
-    fprintf(stream,
-            "\nLayAlign: %lld encoder layers fused, %lld LLM layers with adapter attention, structure %s\n",
-            (long long)aligner->fused, (long long)aligner->n_layers, aligner->mlp ? "MLP" : "Linear");
+    fprintf(stream, "\nlayer      gate\n");
+    for (int64_t i = 0; i < aligner->n_layers; i++)
+        fprintf(stream, "%5lld %9.5f\n", (long long)aligner->layers[i], (double)aligner->gates[i]);
+}
+
+static void print_fusion(const struct lay_inspect_aligner *aligner, FILE *stream)
+{
     fprintf(stream,
             "fc1, per LLM layer: weights of the fused encoder layers (in the order of encoder_layers)\n\n"
             "layer      gate  state      bias");
@@ -121,6 +125,23 @@ static void print_aligner(const struct lay_inspect_aligner *aligner, FILE *strea
             fprintf(stream, "%9.5f", (double)aligner->weights[i * aligner->fused + j]);
         fputc('\n', stream);
     }
+}
+
+static void print_aligner(const struct lay_inspect_aligner *aligner, FILE *stream)
+{
+    fprintf(stream, "\nLayAlign: ");
+    if (aligner->weights)
+        fprintf(stream, "%lld encoder layers fused, ", (long long)aligner->fused);
+    else
+        fprintf(stream, "encoder layers averaged, ");
+    fprintf(stream, "%lld LLM layers with adapter attention, structure %s\n", (long long)aligner->n_layers,
+            lay_form_name(&aligner->form, LAY_FORM_STRUCTURE));
+    if (aligner->form.value[LAY_FORM_GATE] == LAY_GATE_HIDDEN)
+        fprintf(stream, "gates read the hidden state: tanh(bias + weight · state); here their biases\n");
+    if (aligner->weights)
+        print_fusion(aligner, stream);
+    else
+        print_gates(aligner, stream);
 }
 
 static void print_tensor(const struct lay_inspection *inspection, size_t i, int name_width, int shape_width,
@@ -206,25 +227,35 @@ static void put_tensor(struct lay_str *out, const struct lay_inspection *inspect
     lay_str_putc(out, '}');
 }
 
+/* {"weights": […], "bias": …} of a row of fc1. */
+static void put_state(struct lay_str *out, const struct lay_inspect_aligner *aligner, int64_t row)
+{
+    lay_str_printf(out, ", \"%s\": {\"weights\": [", states[row % 2]);
+    for (int64_t j = 0; j < aligner->fused; j++) {
+        lay_str_puts(out, j ? ", " : "");
+        lay_json_put_double(out, (double)aligner->weights[row * aligner->fused + j]);
+    }
+    lay_str_puts(out, "], \"bias\": ");
+    lay_json_put_double(out, (double)aligner->biases[row]);
+    lay_str_putc(out, '}');
+}
+
+/* Averaged layers: no encoder_layers, keys and values; gates that read the hidden state: gate is their bias.
+ */
 static void put_aligner(struct lay_str *out, const struct lay_inspect_aligner *aligner)
 {
-    lay_str_printf(out, "{\"structure\": \"%s\", \"encoder_layers\": %lld, \"layers\": [",
-                   aligner->mlp ? "MLP" : "Linear", (long long)aligner->fused);
+    lay_str_puts(out, "{");
+    for (int key = 0; key < LAY_FORM_KEYS; key++)
+        lay_str_printf(out, "\"%s\": \"%s\", ", lay_form_key(key), lay_form_name(&aligner->form, key));
+    if (aligner->weights)
+        lay_str_printf(out, "\"encoder_layers\": %lld, ", (long long)aligner->fused);
+    lay_str_puts(out, "\"layers\": [");
     for (int64_t i = 0; i < aligner->n_layers; i++) {
         lay_str_printf(out, "%s\n    {\"layer\": %lld, \"gate\": ", i ? "," : "",
                        (long long)aligner->layers[i]);
         lay_json_put_double(out, (double)aligner->gates[i]);
-        for (int64_t s = 0; s < 2; s++) {
-            const int64_t row = 2 * i + s;
-            lay_str_printf(out, ", \"%s\": {\"weights\": [", states[s]);
-            for (int64_t j = 0; j < aligner->fused; j++) {
-                lay_str_puts(out, j ? ", " : "");
-                lay_json_put_double(out, (double)aligner->weights[row * aligner->fused + j]);
-            }
-            lay_str_puts(out, "], \"bias\": ");
-            lay_json_put_double(out, (double)aligner->biases[row]);
-            lay_str_putc(out, '}');
-        }
+        for (int64_t s = 0; s < 2 && aligner->weights; s++)
+            put_state(out, aligner, 2 * i + s);
         lay_str_putc(out, '}');
     }
     lay_str_puts(out, "\n  ]}");

@@ -56,7 +56,8 @@ static void add_system(cJSON *manifest, const struct lay_train_options *o, const
     cJSON_AddItemToObject(system, "encoder_layers", layers(bridge->encoder_layers, bridge->n_encoder_layers));
     cJSON_AddItemToObject(system, "language_layers",
                           layers(bridge->language_layers, bridge->n_language_layers));
-    cJSON_AddStringToObject(system, "structure", bridge->structure);
+    for (int key = 0; key < LAY_FORM_KEYS; key++)
+        cJSON_AddStringToObject(system, lay_form_key(key), lay_form_name(&bridge->form, key));
     cJSON_AddBoolToObject(system, "soft_prompt", p->file.soft_prompt);
     cJSON_AddBoolToObject(system, "adapter_attention", !bridge->no_adapter);
 }

@@ -28,7 +28,7 @@ struct lay_verify_case {
     char *dir;
     cJSON *json;
     struct lay_checkpoint *expected;
-    struct lay_bridge_options bridge; /* method, layers, structure */
+    struct lay_bridge_options bridge; /* method, layers, form */
     int64_t bos, eos;                 /* −1: as the LLM's configuration says; −1: no generated_ids_eos */
     struct lay_verify_form forms[LAY_VERIFY_FORMS];
     size_t n_forms;

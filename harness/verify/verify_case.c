@@ -30,7 +30,7 @@ static enum lay_status read_layers(const cJSON *aligner, const char *where, cons
 
 static enum lay_status read_case_json(struct lay_verify_case *c, const char *where, struct lay_err *err)
 {
-    const char *method = NULL, *structure = NULL;
+    const char *method = NULL;
     struct lay_bridge_options *b = &c->bridge;
     LAY_TRY(lay_json_read(where, &c->json, err));
     LAY_TRY(lay_json_get_string(c->json, where, "method", &method, err));
@@ -46,10 +46,7 @@ static enum lay_status read_case_json(struct lay_verify_case *c, const char *whe
         return LAY_OK;
     LAY_TRY(read_layers(aligner, where, "encoder_layers", b->encoder_layers, &b->n_encoder_layers, err));
     LAY_TRY(read_layers(aligner, where, "language_layers", b->language_layers, &b->n_language_layers, err));
-    LAY_TRY(lay_json_get_string(aligner, where, "structure", &structure, err));
-    if (structure)
-        snprintf(b->structure, sizeof b->structure, "%s", structure);
-    return LAY_OK;
+    return lay_form_read(aligner, where, &b->form, err);
 }
 
 /* --- storage forms ----------------------------------------------------------------------------------------

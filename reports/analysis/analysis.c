@@ -263,17 +263,19 @@ enum lay_status lay_analysis_fusion(struct lay_analysis *a, const int64_t *encod
                                     const int64_t *language_layers, int64_t K, const float *weights,
                                     const float *bias, const float *gates, struct lay_err *err)
 {
-    assert(!a->weights && m > 0 && K > 0);
+    assert(!a->gates && m > 0 && K > 0);
     a->n_encoder_layers = m;
     a->n_language_layers = K;
     a->encoder_layers = copied(encoder_layers, m);
     a->language_layers = copied(language_layers, K);
-    a->weights = widened(weights, 2 * K * m);
-    a->bias = widened(bias, 2 * K);
     a->gates = widened(gates, K);
-    return a->encoder_layers && a->language_layers && a->weights && a->bias && a->gates
-               ? LAY_OK
-               : lay_no_memory(err, "the fusion weights");
+    bool complete = a->encoder_layers && a->language_layers && a->gates;
+    if (weights) {
+        a->weights = widened(weights, 2 * K * m);
+        a->bias = widened(bias, 2 * K);
+        complete = complete && a->weights && a->bias;
+    }
+    return complete ? LAY_OK : lay_no_memory(err, "the fusion weights");
 }
 
 /* --- all sentences --- */
@@ -290,6 +292,7 @@ static void find_missing(struct lay_analysis *a)
 {
     static const char no_encoder[] = "the system has no encoder";
     static const char no_adapter[] = "the system has no adapter attention";
+    static const char no_fusion[] = "the system's aligner averages the encoder layers";
     const struct {
         enum lay_figure figure;
         bool exists;
@@ -301,7 +304,7 @@ static void find_missing(struct lay_analysis *a)
         {LAY_FIGURE_ENCODER_LAYERS, a->n_layer_sentences > 0, no_encoder},
         {LAY_FIGURE_TOKENS, a->pair_states[0] && a->pair_states[1], no_encoder},
         {LAY_FIGURE_ATTENTION, any_adapter(a), no_adapter},
-        {LAY_FIGURE_FUSION, a->weights != NULL, no_adapter},
+        {LAY_FIGURE_FUSION, a->weights != NULL, a->gates ? no_fusion : no_adapter},
     };
     for (size_t i = 0; i < sizeof conditions / sizeof *conditions; i++)
         if (a->options.wanted[conditions[i].figure] && !conditions[i].exists)

@@ -102,7 +102,7 @@ struct lay_analysis {
     /* fusion */
     int64_t n_encoder_layers, n_language_layers;
     int64_t *encoder_layers, *language_layers; /* [m], [K] */
-    double *weights, *bias, *gates;            /* [2K, m], [2K], [K] */
+    double *weights, *bias, *gates;            /* [2K, m], [2K], [K]; NULL, NULL: the layers are averaged */
 };
 
 /* Borrows the languages. Free with lay_analysis_destroy. */
@@ -119,7 +119,7 @@ enum lay_status lay_analysis_pieces(struct lay_analysis *analysis, int side, con
                                     size_t count, struct lay_err *err);
 
 /* The aligner: weights [2K, m], rows 2i and 2i + 1 for the keys and values of language_layers[i]; bias [2K];
- * gates [K]. Copied. */
+ * both NULL when the aligner averages. gates [K]; NaN where it depends on the token. Copied. */
 enum lay_status lay_analysis_fusion(struct lay_analysis *analysis, const int64_t *encoder_layers, int64_t m,
                                     const int64_t *language_layers, int64_t K, const float *weights,
                                     const float *bias, const float *gates, struct lay_err *err);
@@ -129,7 +129,8 @@ enum lay_status lay_analysis_finish(struct lay_analysis *analysis, struct lay_er
 
 /* Whether the figure is wanted and exists (after finish). */
 bool lay_analysis_has(const struct lay_analysis *analysis, enum lay_figure figure);
-/* The gate of an LLM layer; NaN without one (or before lay_analysis_fusion). */
+/* The gate of an LLM layer; NaN without one, with one that depends on the token (or before
+ * lay_analysis_fusion). */
 double lay_analysis_gate(const struct lay_analysis *analysis, int64_t llm_layer);
 /* The mean of a layer's ratios over the languages. */
 double lay_analysis_mean_ratio(const struct lay_analysis *analysis, int64_t llm_layer);

@@ -418,8 +418,11 @@ static enum lay_status draw_weights(struct drawing *d, size_t system, int value,
     if (status == LAY_OK)
         status = names_create(&columns, m, err);
     for (size_t i = 0; i < K && status == LAY_OK; i++) {
-        snprintf(rows.text[i], sizeof *rows.text, "%lld (gate %.3g)", (long long)a->language_layers[i],
-                 a->gates[i]);
+        if (isnan(a->gates[i]))
+            snprintf(rows.text[i], sizeof *rows.text, "%lld", (long long)a->language_layers[i]);
+        else
+            snprintf(rows.text[i], sizeof *rows.text, "%lld (gate %.3g)", (long long)a->language_layers[i],
+                     a->gates[i]);
         for (size_t j = 0; j < m; j++) {
             weights[i * m + j] = a->weights[(2 * i + (size_t)value) * m + j];
             largest = fmax(largest, fabs(weights[i * m + j]));
@@ -453,7 +456,7 @@ static enum lay_status draw_fusion(struct drawing *d, size_t system, struct lay_
 {
     LAY_TRY(draw_weights(d, system, 0, err));
     LAY_TRY(draw_weights(d, system, 1, err));
-    return draw_gates(d, system, err);
+    return isnan(d->systems[system].analysis->gates[0]) ? LAY_OK : draw_gates(d, system, err);
 }
 
 /* --- the figures --- */

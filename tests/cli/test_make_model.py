@@ -114,6 +114,19 @@ def bridges(directory):
     report = inspect(out)
     check(report["aligner"]["encoder_layers"] == 2 and report["aligner"]["structure"] == "MLP" and
           [row["layer"] for row in report["aligner"]["layers"]] == [1, 3], "layalign subset")
+    out = os.path.join(directory, "ablated")
+    make(out, "--shape", "layalign", *sides, "--structure", "Wide", "--fusion", "average", "--gate", "hidden",
+         "--language-layers", "2")
+    report = inspect(out)
+    gate = "model_llm.model.model.layers.2.self_attn.adaption_gate"
+    wide = {"encoder_aligner.projector.fc0.bias": [48], "encoder_aligner.projector.fc0.weight": [48, 48],
+            gate + ".weight": [1, 64], gate + ".bias": [1]}
+    check(names(report) == {**mapping, **wide, **{k: v for k, v in aligner.items() if "fc2" in k}}, "ablated tensors")
+    check({k: v for k, v in report["aligner"].items() if k != "layers"} ==
+          {"structure": "Wide", "fusion": "average", "gate": "hidden"}, "ablated form")
+    check([sorted(row) for row in report["aligner"]["layers"]] == [["gate", "layer"]], "ablated gates")
+    text = run("inspect", out).stdout
+    check("encoder layers averaged, 1 LLM layers" in text and "structure Wide" in text and "tanh(bias" in text, text)
     for structure, wanted in (("linear", {"linear.bias": [64], "linear.weight": [64, 48]}),
                               ("ffn", {"ffn.0.bias": [48], "ffn.0.weight": [48, 48], "ffn.2.bias": [64],
                                        "ffn.2.weight": [64, 48]})):
@@ -146,7 +159,11 @@ def refusals(directory, sides):
         (("--shape", "gpt5", "--out", directory + "/x"), 2, "llama2-7b"),
         (("--shape", "tiny", "--out", directory + "/x", "--dtype", "int4"), 2, "int4"),
         (("--shape", "layalign", "--out", directory + "/x"), 2, "--encoder"),
-        (("--shape", "layalign", "--out", directory + "/x", *sides, "--structure", "Deep"), 2, "Linear or MLP"),
+        (("--shape", "layalign", "--out", directory + "/x", *sides, "--structure", "Deep"), 2, '"MLP" or "Wide"'),
+        (("--shape", "layalign", "--out", directory + "/x", *sides, "--fusion", "sum"), 2, "average"),
+        (("--shape", "mindmerger", "--out", directory + "/x", *sides, "--gate", "hidden"), 2, "only one"),
+        (("--shape", "langbridge", "--out", directory + "/x", *sides, "--fusion", "average"), 2, "only one"),
+        (("--shape", "langbridge", "--out", directory + "/x", *sides, "--structure", "Wide"), 2, "linear or ffn"),
         (("--shape", "layalign", "--out", directory + "/x", *sides, "--language-layers", "0,4"), 2, '"4"'),
         (("--shape", "layalign", "--out", directory + "/x", *sides, "--language-layers", "1,1"), 2, "twice"),
         (("--shape", "layalign", "--out", directory + "/x", *sides, "--encoder-layers", "9"), 2, "hidden states"),

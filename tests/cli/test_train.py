@@ -291,6 +291,65 @@ class Training(unittest.TestCase):
             self.succeed("run", "--system", folder / "system.json", "--task", "mgsm", "--lang", "de", "--limit", 1,
                          "--data", ROOT / "data" / "samples", "--out", folder / "run", "--quiet")
 
+    def test_forms_of_the_paper_train_save_and_run(self):
+        projector, gate = "encoder_aligner.projector.", "model_llm.model.model.layers.%d.self_attn.adaption_gate"
+        forms = (  # what the system file says, what of it the checkpoint tells, tensors that are saved and that are not
+            ({"structure": "Wide", "gate": "hidden"}, {"structure", "gate"},
+             {projector + "fc0.weight": [48, 48], gate % 3 + ".weight": [1, 64], gate % 3 + ".bias": [1]},
+             [projector + "fc3.weight", gate % 3]),
+            ({"fusion": "average", "encoder_layers": [1, 3]}, set(), {projector + "fc2.weight": [64, 48], gate % 3: [1]},
+             [projector + "fc1.weight", projector + "fc1.bias"]),
+        )
+
+        def system(folder, said, path):
+            folder.joinpath("system.json").write_text(json.dumps({
+                "name": "form", "method": "layalign", "llm": {"path": str(DEMO / "llm")}, "max_new_tokens": 8,
+                "encoder": {"path": str(DEMO / "encoder")}, "bridge": {"path": str(path), **said}}))
+            return folder / "system.json"
+
+        def evaluate(folder, said, path, out):
+            return run("run", "--system", system(folder, said, path), "--task", "mgsm", "--lang", "de", "--limit", 2,
+                       "--data", ROOT / "data" / "samples", "--out", folder / out, "--quiet")
+
+        for said, told, saved, absent in forms:
+            folder = self.directory / "-".join(map(str, said))
+            folder.mkdir()
+            bridges = []
+            for kind in ("safetensors", "bin"):
+                self.succeed("train", "--system", system(folder, said, "none"), "--stage", "task", "--data", TOY, "--out",
+                             folder / kind, "--steps", 3, "--batch-size", 4, "--lr", "1e-2", "--threads", 1, "--quiet",
+                             "--save-format", kind)
+                bridges.append(next((folder / kind / "last" / "bridge").iterdir()))
+            tensors = read_safetensors(bridges[0])
+            for name, shape in saved.items():
+                self.assertEqual(tensors[name][0]["shape"], shape)
+                self.assertTrue(any(tensors[name][1]), name)  # gates begin at 0
+            self.assertEqual(set(absent) & set(tensors), set())
+            trained = json.loads((folder / "safetensors" / "manifest.json").read_text())["system"]
+            for key in ("structure", "fusion", "gate"):
+                self.assertEqual(trained[key], said.get(key, ""))
+            answers = []
+            for number, (path, keys) in enumerate(((bridges[0], said), (bridges[1], said),
+                                                   (bridges[0], {k: v for k, v in said.items() if k not in told}))):
+                result = evaluate(folder, keys, path, "run-%d" % number)
+                self.assertEqual(result.returncode, 0, result.stderr)
+                answers.append((folder / ("run-%d" % number) / "samples_mgsm_de.jsonl").read_text(encoding="utf-8"))
+                manifest = (folder / ("run-%d" % number) / "manifest.json").read_text()
+                for key, released in (("structure", "Linear"), ("fusion", "learned"), ("gate", "scalar")):
+                    self.assertIn('"%s": "%s"' % (key, said.get(key, released)), manifest)
+            self.assertEqual(answers[0], answers[1])
+            self.assertEqual(answers[0], answers[2])
+            for wrong, says in (({"structure": "MLP"}, '"structure" is "MLP"'), ({"fusion": "learned"}, "fc1"),
+                                ({"gate": "hidden"}, '"gate" is "hidden"'), ({"gate": "scalar"}, '"gate" is "scalar"')):
+                if all(said.get(key, "learned" if key == "fusion" else "scalar") != value for key, value in wrong.items()):
+                    result = evaluate(folder, {**said, **wrong}, bridges[0], "refused")
+                    self.assertEqual(result.returncode, 3, result.stderr)
+                    self.assertIn(says, result.stderr)
+            if said.get("fusion"):
+                result = evaluate(folder, {"encoder_layers": [1, 3]}, bridges[0], "refused")
+                self.assertEqual(result.returncode, 3)
+                self.assertIn('say "fusion": "average"', result.stderr)
+
     def test_python_reads_the_whole_module(self):
         out = self.directory / "bin"
         self.succeed(*train("layalign", out, "--steps", 2, "--batch-size", 4, "--lr", "1e-2", "--save-format", "bin"))

@@ -29,10 +29,11 @@ static const struct lay_encoder_config mt5_xl = {.hidden_size = 2048,
 /* 16 tokens of 32 layers, keys and values, 32 heads of 128 numbers in bf16 */
 #define PAGE_BYTES 8388608
 
+static const struct lay_bridge_options released = {.method = LAY_LAYALIGN};
+
 static struct lay_memory_needs layalign(size_t memory)
 {
-    return (struct lay_memory_needs){"layalign",    LAY_LAYALIGN, &llama2_7b, &mt5_xl,
-                                     {LAY_BF16, 0}, memory,       32};
+    return (struct lay_memory_needs){"layalign", &released, &llama2_7b, &mt5_xl, {LAY_BF16, 0}, memory, 32};
 }
 
 static void counts_every_packed_matrix(void **state)
@@ -49,6 +50,28 @@ static void counts_every_packed_matrix(void **state)
     assert_true(plan.working > 100e6 && plan.working < 1e9);
     const double all = plan.llm + plan.encoder + plan.bridge + plan.working + (double)plan.kv;
     assert_true(all <= (double)needs.memory && all > (double)needs.memory - 2);
+}
+
+/* fc3 is H · H, fc0 d · d; without the adapter there is only the mapping. */
+static void counts_what_the_form_adds(void **state)
+{
+    (void)state;
+    static const struct {
+        struct lay_bridge_options bridge;
+        double elements;
+    } cases[] = {
+        {{.method = LAY_LAYALIGN, .form = {{LAY_STRUCTURE_MLP}}}, BRIDGE_ELEMENTS + 4096.0 * 4096},
+        {{.method = LAY_LAYALIGN, .form = {{LAY_STRUCTURE_WIDE}}}, BRIDGE_ELEMENTS + 2048.0 * 2048},
+        {{.method = LAY_LAYALIGN, .form = {{LAY_STRUCTURE_LINEAR, LAY_FUSION_AVERAGE}}}, BRIDGE_ELEMENTS},
+        {{.method = LAY_LAYALIGN, .no_adapter = true}, BRIDGE_ELEMENTS - 2048.0 * 4096},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct lay_memory_needs needs = layalign((size_t)24 << 30);
+        struct lay_memory_plan plan;
+        needs.bridge = &cases[i].bridge;
+        assert_int_equal(lay_memory_plan_make(&needs, &plan, NULL), LAY_OK);
+        assert_true(plan.bridge == 2 * cases[i].elements);
+    }
 }
 
 static void kept_modules_take_two_bytes(void **state)
@@ -100,9 +123,8 @@ static void says_the_plan_in_one_line(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(counts_every_packed_matrix),
-        cmocka_unit_test(kept_modules_take_two_bytes),
-        cmocka_unit_test(refuses_weights_that_leave_no_room),
+        cmocka_unit_test(counts_every_packed_matrix),  cmocka_unit_test(counts_what_the_form_adds),
+        cmocka_unit_test(kept_modules_take_two_bytes), cmocka_unit_test(refuses_weights_that_leave_no_room),
         cmocka_unit_test(says_the_plan_in_one_line),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -29,7 +29,7 @@ static void reads_a_full_file(void **state)
     const char *text =
         "{\"name\":\"la-1\",\"method\":\"layalign\",\"llm\":{\"path\":\"llm\"},"
         "\"encoder\":{\"path\":\"/abs/enc\",\"tokenizer\":\"tok\"},"
-        "\"bridge\":{\"path\":\"b.bin\",\"encoder_layers\":[0,2],\"structure\":\"MLP\"},"
+        "\"bridge\":{\"path\":\"b.bin\",\"encoder_layers\":[0,2],\"structure\":\"MLP\",\"gate\":\"hidden\"},"
         "\"prompt_set\":\"mindmerger\",\"max_new_tokens\":64,\"dtype\":\"f32\",\"adapter_attention\":false}";
     assert_int_equal(read_text(text, &file, &err), LAY_OK);
     char expected[160];
@@ -43,7 +43,9 @@ static void reads_a_full_file(void **state)
     assert_int_equal(file.bridge.n_encoder_layers, 2);
     assert_int_equal(file.bridge.encoder_layers[1], 2);
     assert_int_equal(file.bridge.n_language_layers, -1); /* to be inferred from the gates */
-    assert_string_equal(file.bridge.structure, "MLP");
+    assert_int_equal(file.bridge.form.value[LAY_FORM_STRUCTURE], LAY_STRUCTURE_MLP);
+    assert_int_equal(file.bridge.form.value[LAY_FORM_FUSION], 0); /* not said */
+    assert_int_equal(file.bridge.form.value[LAY_FORM_GATE], LAY_GATE_HIDDEN);
     assert_true(file.bridge.no_adapter);
     assert_true(file.soft_prompt && file.text_prompt);
     assert_int_equal(file.max_new_tokens, 64);
@@ -84,7 +86,16 @@ static void refuses_mistakes_by_name(void **state)
          "method \"layalign\" only"},
         {"{\"name\":\"a\",\"method\":\"layalign\"," LLM "," ENCODER
          ",\"bridge\":{\"path\":\"b\",\"structure\":\"mlp\"}}",
-         "\"mlp\""},
+         "\"structure\" is \"mlp\"; it can be \"Linear\" or \"MLP\" or \"Wide\""},
+        {"{\"name\":\"a\",\"method\":\"layalign\"," LLM "," ENCODER
+         ",\"bridge\":{\"path\":\"b\",\"fusion\":\"mean\"}}",
+         "\"fusion\" is \"mean\"; it can be \"learned\" or \"average\""},
+        {"{\"name\":\"a\",\"method\":\"layalign\"," LLM "," ENCODER
+         ",\"bridge\":{\"path\":\"b\",\"gate\":1}}",
+         "\"gate\""},
+        {"{\"name\":\"a\",\"method\":\"langbridge\"," LLM "," ENCODER
+         ",\"bridge\":{\"path\":\"b\",\"gate\":\"scalar\"}}",
+         "\"gate\" belongs to method"},
         {"{\"name\":\"a\",\"method\":\"layalign\"," LLM "," ENCODER
          ",\"bridge\":{\"path\":\"b\",\"encoder_layers\":[-1]}}",
          "encoder_layers"},

@@ -150,6 +150,130 @@ static void the_window_counts_the_token_itself(void **state)
     fixture_close(&full);
 }
 
+/* --- LayAlign's gates --- */
+
+enum { SOURCE = 5, GATED_LAYERS = 2 };
+
+/* What a tap hears of the adapter attention and of the layers' outputs. */
+struct heard {
+    float *adapter[GATED_LAYERS], *out[GATED_LAYERS];
+    int64_t from; /* first row of the step */
+};
+
+static void hear(void *context, const char *name, int64_t layer, const float *data, int64_t rows,
+                 int64_t cols)
+{
+    struct heard *heard = context;
+    float *const *to = strcmp(name, "attn_adapter_out") == 0 ? heard->adapter
+                       : strcmp(name, "out") == 0            ? heard->out
+                                                             : NULL;
+    if (to && layer < GATED_LAYERS)
+        memcpy(to[layer] + heard->from * cols, data, (size_t)(rows * cols) * sizeof *data);
+}
+
+static float wave(int64_t i)
+{
+    return sinf((float)(i * i % 977));
+}
+
+/* Feeds N tokens in pieces of `step` rows through an LLM whose first layers have the adapter. */
+static void run_adapted(struct fixture *f, const struct lay_llm_adapter *adapter, int64_t step,
+                        struct heard *heard)
+{
+    struct lay_kv_seq kv = {0}, source = {0};
+    const struct lay_llm_taps taps = {hear, heard};
+    int32_t ids[N];
+    float *x = lay_alloc((size_t)(N * f->H), sizeof *x);
+    float *keys = lay_alloc((size_t)(SOURCE * f->H), sizeof *keys);
+    make_ids(ids, N, 7);
+    ok(lay_kv_reserve(f->pool, &kv, N, err));
+    ok(lay_kv_reserve(f->pool, &source, SOURCE, err));
+    for (int64_t i = 0; i < SOURCE * f->H; i++)
+        keys[i] = wave(i + 1);
+    for (int64_t layer = 0; layer < GATED_LAYERS; layer++) {
+        heard->adapter[layer] = lay_alloc((size_t)(N * f->H), sizeof(float));
+        heard->out[layer] = lay_alloc((size_t)(N * f->H), sizeof(float));
+        ok(lay_llm_write_adapters(f->llm, f->pool, layer, keys, keys,
+                                  &(struct lay_llm_adapter_rows){&source, SOURCE}, 1, err));
+    }
+    source.n_tokens = SOURCE;
+    ok(lay_llm_embed(f->llm, ids, N, x, err));
+    for (int64_t at = 0; at < N; at += step) {
+        const struct lay_llm_span span = {&kv, &source, N - at < step ? N - at : step, 0};
+        heard->from = at;
+        ok(lay_llm_forward(f->llm, f->pool, &span, 1, adapter, x + at * f->H, &taps, err));
+    }
+    lay_kv_release(f->pool, &kv);
+    lay_kv_release(f->pool, &source);
+    lay_free(x);
+    lay_free(keys);
+}
+
+static void heard_free(struct heard *heard)
+{
+    for (int i = 0; i < GATED_LAYERS; i++)
+        lay_free(heard->adapter[i]), lay_free(heard->out[i]);
+}
+
+/* tanh(bias + w · norm(x)) of a row, in double. */
+static double naive_gate(const struct fixture *f, const float *x, const char *norm, const float *w,
+                         float bias)
+{
+    const float eps = lay_llm_config(f->llm)->rms_norm_eps;
+    double squares = 0, sum = (double)bias;
+    float *weight;
+    ok(lay_weights_vector(f->weights, norm, f->H, &weight, err));
+    for (int64_t i = 0; i < f->H; i++)
+        squares += (double)x[i] * (double)x[i];
+    for (int64_t i = 0; i < f->H; i++)
+        sum += (double)w[i] * (double)weight[i] * (double)x[i] / sqrt(squares / (double)f->H + (double)eps);
+    lay_free(weight);
+    return tanh(sum);
+}
+
+/* Layer 0 does to both LLMs the same but for the gate, so the rows of its adapter attention differ by the
+ * gate; and rows come in any pieces. */
+static void gates_that_read_the_hidden_state(void **state)
+{
+    (void)state;
+    static const bool has_gate[8] = {true, true};
+    static const float one[8] = {1, 1}, bias[8] = {0.3f, -0.2f};
+    struct fixture f;
+    struct heard scalar, hidden, pieces;
+    int32_t ids[N];
+    fixture_open(&f, LLAMA, LAY_F32, NULL);
+    assert_true(lay_llm_config(f.llm)->num_hidden_layers <= 8);
+    float *weight = lay_alloc((size_t)(8 * f.H), sizeof *weight),
+          *x = lay_alloc((size_t)(N * f.H), sizeof *x);
+    for (int64_t i = 0; i < 8 * f.H; i++)
+        weight[i] = 0.2f * wave(3 * i + 2);
+    run_adapted(&f, &(struct lay_llm_adapter){one, NULL, has_gate}, N, &scalar);
+    run_adapted(&f, &(struct lay_llm_adapter){bias, weight, has_gate}, N, &hidden);
+    make_ids(ids, N, 7);
+    ok(lay_llm_embed(f.llm, ids, N, x, err));
+    double smallest = 1, largest = -1;
+    for (int64_t r = 0; r < N; r++) {
+        const double gate = naive_gate(&f, x + r * f.H, "layers.0.input_layernorm.weight", weight, bias[0]);
+        smallest = fmin(smallest, gate);
+        largest = fmax(largest, gate);
+        for (int64_t i = r * f.H; i < (r + 1) * f.H; i++)
+            assert_true(fabs((double)hidden.adapter[0][i] - gate * (double)scalar.adapter[0][i]) < 2e-6);
+    }
+    assert_true(largest - smallest > 0.2); /* or the test would not see rows mixed up */
+    static const int64_t steps[] = {1, 4};
+    for (size_t s = 0; s < sizeof steps / sizeof *steps; s++) {
+        run_adapted(&f, &(struct lay_llm_adapter){bias, weight, has_gate}, steps[s], &pieces);
+        for (int layer = 0; layer < GATED_LAYERS; layer++)
+            assert_memory_equal(hidden.out[layer], pieces.out[layer], (size_t)(N * f.H) * sizeof(float));
+        heard_free(&pieces);
+    }
+    heard_free(&scalar);
+    heard_free(&hidden);
+    lay_free(weight);
+    lay_free(x);
+    fixture_close(&f);
+}
+
 static void a_step_without_pages_is_refused(void **state)
 {
     (void)state;
@@ -174,6 +298,7 @@ int main(void)
         cmocka_unit_test(company_changes_no_bit),
         cmocka_unit_test(threads_change_no_bit),
         cmocka_unit_test(the_window_counts_the_token_itself),
+        cmocka_unit_test(gates_that_read_the_hidden_state),
         cmocka_unit_test(a_step_without_pages_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -52,26 +52,41 @@ static void shapes_have_the_published_numbers_of_parameters(void **state)
 }
 
 /* Adapter 25.18 M and aligner 8.39 M at mT5-xl + 7B are the paper's figures. */
-static void the_released_bridge_has_the_papers_size(void **state)
+/* Elements of the tensors whose name holds `part`. */
+static size_t bridge_elements(const struct lay_bridge_shape *shape, const char *part)
+{
+    struct lay_err err = {0};
+    struct lay_shape_tensors tensors;
+    size_t elements = 0;
+    assert_int_equal(lay_bridge_shape_tensors(shape, &tensors, &err), LAY_OK);
+    for (size_t i = 0; i < tensors.count; i++)
+        if (strstr(tensors.items[i].name, part))
+            elements += tensors.items[i].count;
+    lay_shape_tensors_free(&tensors);
+    return elements;
+}
+
+static void the_bridge_has_the_papers_size(void **state)
 {
     (void)state;
     int64_t layers[32];
-    struct lay_err err = {0};
-    struct lay_shape_tensors tensors;
-    size_t aligner = 0, adapter = 0;
     for (int i = 0; i < 32; i++)
         layers[i] = i;
-    const struct lay_bridge_shape shape = {LAY_FAMILY_LAYALIGN, 2048, 4096, 24, layers, 32, false};
-    assert_int_equal(lay_bridge_shape_tensors(&shape, &tensors, &err), LAY_OK);
-    for (size_t i = 0; i < tensors.count; i++) {
-        if (strncmp(tensors.items[i].name, "encoder_aligner.", 16) == 0)
-            aligner += tensors.items[i].count;
-        if (strncmp(tensors.items[i].name, "mapping.", 8) == 0)
-            adapter += tensors.items[i].count;
-    }
-    lay_shape_tensors_free(&tensors);
+    const struct lay_bridge_shape released = {.family = LAY_FAMILY_LAYALIGN,
+                                              .encoder_hidden = 2048,
+                                              .llm_hidden = 4096,
+                                              .encoder_layers = 24,
+                                              .language_layers = layers,
+                                              .n_language_layers = 32};
+    const size_t aligner = bridge_elements(&released, "encoder_aligner.");
     assert_true(fabs((double)aligner / 1e6 - 8.39) < 0.005);
-    assert_true(fabs((double)adapter / 1e6 - 25.18) < 0.005);
+    assert_true(fabs((double)bridge_elements(&released, "mapping.") / 1e6 - 25.18) < 0.005);
+    assert_int_equal(bridge_elements(&released, "adaption_gate"), 32);
+    struct lay_bridge_shape ablated = released; /* fc0: Linear(2048, 2048); fc1: 24 → 64; gates 4096 → 1 */
+    ablated.wide = ablated.average = ablated.hidden_gates = true;
+    assert_int_equal(bridge_elements(&ablated, "encoder_aligner."),
+                     aligner + 2048 * 2048 + 2048 - (24 * 64 + 64));
+    assert_int_equal(bridge_elements(&ablated, "adaption_gate"), 32 * (4096 + 1));
 }
 
 enum { N = 100003 };
@@ -125,7 +140,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(shapes_have_the_published_numbers_of_parameters),
-        cmocka_unit_test(the_released_bridge_has_the_papers_size),
+        cmocka_unit_test(the_bridge_has_the_papers_size),
         cmocka_unit_test(pieces_make_the_whole),
         cmocka_unit_test(numbers_are_spread_as_documented),
     };

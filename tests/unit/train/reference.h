@@ -24,6 +24,7 @@ struct reference {
     const struct lay_encoder_config *encoder; /* NULL: plain */
     enum lay_method method;
     bool mlp, no_soft_prompt;
+    bool wide, average, hidden_gates;
     double dropout;
     int64_t padded;                                /* official padding: rows of every source; 0: no pads */
     int64_t position;                              /* of a sample's first row, behind its pads on the left */
@@ -424,19 +425,25 @@ static double *soft_prompt(const struct reference *r, double **hidden, int64_t n
                   H);
 }
 
-/* Row k of fc1's outputs, through the projector: [n, H]. */
+/* Row k of fc1's outputs, or the mean of the layers; through the projector: [n, H]. */
 static double *adapter_state(const struct reference *r, double **hidden, int64_t n, int64_t k)
 {
     const int64_t d = r->encoder->hidden_size, H = r->llm->hidden_size, m = r->encoder->num_hidden_layers;
     const char *const p = "encoder_aligner.projector.";
-    const float *w = find(r, "%sfc1.weight", p), *b = find(r, "%sfc1.bias", p);
     double *u = zeros(n * d);
-    for (int64_t i = 0; i < n * d; i++) {
-        u[i] = at(r, b, k);
+    for (int64_t j = 0; r->average && j < m; j++)
+        add(u, hidden[j], n * d, 1 / (double)m);
+    for (int64_t i = 0; !r->average && i < n * d; i++) {
+        u[i] = at(r, find(r, "%sfc1.bias", p), k);
         for (int64_t j = 0; j < m; j++)
-            u[i] += at(r, w, k * m + j) * hidden[j][i];
+            u[i] += at(r, find(r, "%sfc1.weight", p), k * m + j) * hidden[j][i];
     }
-    activate(LAY_RELU, u, n * d);
+    if (!r->average)
+        activate(LAY_RELU, u, n * d);
+    if (r->wide) {
+        u = linear(r, u, n, d, find(r, "%sfc0.weight", p), find(r, "%sfc0.bias", p), d);
+        activate(LAY_SILU, u, n * d);
+    }
     double *a = linear(r, u, n, d, find(r, "%sfc2.weight", p), find(r, "%sfc2.bias", p), H);
     if (!r->mlp)
         return a;
@@ -471,6 +478,20 @@ static double *project(const struct reference *r, const double *x, int64_t rows,
                   find(r, "model.layers.%d.self_attn.%c_proj.weight", (int)layer, which), bias, out);
 }
 
+#define GATE "model_llm.model.model.layers.%d.self_attn.adaption_gate"
+
+/* Of a row whose normed input is h. */
+static double gate_of(const struct reference *r, const double *h, int64_t layer)
+{
+    if (!r->hidden_gates)
+        return at(r, find(r, GATE, (int)layer), 0);
+    const float *w = find(r, GATE ".weight", (int)layer);
+    double u = at(r, find(r, GATE ".bias", (int)layer), 0);
+    for (int64_t i = 0; i < r->llm->hidden_size; i++)
+        u += at(r, w, i) * h[i];
+    return tanh(u);
+}
+
 /* hidden, n_source: for the adapter. */
 static double *attend(const struct reference *r, const double *h, int64_t rows, int64_t layer,
                       double **hidden, int64_t n_source)
@@ -493,13 +514,14 @@ static double *attend(const struct reference *r, const double *h, int64_t rows, 
     for (int64_t i = 0; i < r->n_language_layers; i++) {
         if (r->language_layers[i] != layer)
             continue;
-        const int64_t H = c->hidden_size, stream = 1 + 2 * layer;
+        const int64_t H = c->hidden_size, stream = 1 + 2 * layer, width = a.heads * a.head_dim;
         double *keys = drop(r, adapter_state(r, hidden, n_source, 2 * i), n_source, H, stream);
         double *values = drop(r, adapter_state(r, hidden, n_source, 2 * i + 1), n_source, H, stream + 1);
         const double *ka = project(r, keys, n_source, layer, 'k');
         const double *va = project(r, values, n_source, layer, 'v');
-        const float *gate = find(r, "model_llm.model.model.layers.%d.self_attn.adaption_gate", (int)layer);
-        add(out, attention(r, &a, q, ka, va), rows * a.heads * a.head_dim, at(r, gate, 0));
+        const double *cross = attention(r, &a, q, ka, va);
+        for (int64_t t = 0; t < rows; t++)
+            add(out + t * width, cross + t * width, width, gate_of(r, h + t * H, layer));
     }
     return out;
 }

@@ -18,6 +18,7 @@ struct variant {
     enum lay_family encoder; /* T5 unless said otherwise */
     bool tied, mlp, ungated, bias_per_block, no_soft_prompt;
     bool unscaled, two_types; /* M2M100: scale_embedding; XLM-R: type_vocab_size */
+    bool wide, average, hidden_gates;
     int64_t language_layers[2], n_language_layers;
     double dropout;
 };
@@ -57,6 +58,34 @@ static const struct variant variants[] = {
      .bias_per_block = true,
      .language_layers = {0},
      .n_language_layers = 1},
+    {.name = "layalign, Wide, hidden gates",
+     .method = LAY_LAYALIGN,
+     .llm = LAY_FAMILY_LLAMA,
+     .kv_heads = 2,
+     .head_dim = 6,
+     .wide = true,
+     .hidden_gates = true,
+     .language_layers = {0, 1},
+     .n_language_layers = 2},
+    {.name = "layalign, average, MLP, hidden gates in a subset",
+     .method = LAY_LAYALIGN,
+     .llm = LAY_FAMILY_QWEN2,
+     .kv_heads = 1,
+     .head_dim = 4,
+     .mlp = true,
+     .average = true,
+     .hidden_gates = true,
+     .language_layers = {1},
+     .n_language_layers = 1},
+    {.name = "layalign, average, Wide",
+     .method = LAY_LAYALIGN,
+     .llm = LAY_FAMILY_LLAMA,
+     .kv_heads = 4,
+     .head_dim = 4,
+     .wide = true,
+     .average = true,
+     .language_layers = {0, 1},
+     .n_language_layers = 2},
     {.name = "langbridge", .method = LAY_LANGBRIDGE, .llm = LAY_FAMILY_LLAMA, .kv_heads = 2, .head_dim = 4},
     {.name = "langbridge, ffn",
      .method = LAY_LANGBRIDGE,
@@ -204,7 +233,10 @@ static void make_bridge(const struct variant *v, struct world *w)
                                            .encoder_layers = w->encoder.num_hidden_layers,
                                            .language_layers = v->language_layers,
                                            .n_language_layers = v->n_language_layers,
-                                           .mlp = v->mlp};
+                                           .mlp = v->mlp,
+                                           .wide = v->wide,
+                                           .average = v->average,
+                                           .hidden_gates = v->hidden_gates};
     ok(lay_bridge_shape_tensors(&shape, &tensors, err));
     make(w, 2, &tensors);
 }
@@ -243,6 +275,8 @@ static void world_open(const struct variant *v, struct world *w)
     w->parts = (struct lay_trainable_parts){.llm_config = &w->llm, .llm = w->checkpoints[0]};
     w->parts.bridge_options =
         (struct lay_bridge_options){.method = v->method, .n_encoder_layers = -1, .n_language_layers = -1};
+    if (v->average) /* the rest is told by the tensors */
+        w->parts.bridge_options.form.value[LAY_FORM_FUSION] = LAY_FUSION_AVERAGE;
     if (v->method == LAY_PLAIN)
         return;
     tensors = (struct lay_shape_tensors){0};
@@ -367,6 +401,9 @@ static void check_variant(const struct variant *v, int64_t padded)
                           .no_soft_prompt = v->no_soft_prompt,
                           .dropout = v->dropout,
                           .padded = padded,
+                          .wide = v->wide,
+                          .average = v->average,
+                          .hidden_gates = v->hidden_gates,
                           .n_language_layers = v->n_language_layers};
     memcpy(r.language_layers, v->language_layers, sizeof v->language_layers);
     assert_int_equal(loss.tokens, 14);
