@@ -10,6 +10,7 @@ For every kind of checkpoint and dtype a small run with --memory is watched from
 """
 
 import argparse
+import collections
 import json
 import pathlib
 import re
@@ -19,8 +20,12 @@ import subprocess
 import sys
 import tempfile
 import time
+import zipfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "cli"))
+from weight_files import Torch  # noqa: E402
+
 KV_BYTES = 64 << 20  # of the budget: small, so that it is used up
 
 
@@ -32,15 +37,38 @@ def anonymous(pid):
     return sum(int(kb) * 1024 for kb in re.findall(r"^(?:RssAnon|RssShmem):\s+(\d+) kB", text, re.M))
 
 
+def tensors_of(stream):
+    """{name: (dtype, shape, first byte, bytes)} of a safetensors file."""
+    length = struct.unpack("<Q", stream.read(8))[0]
+    header = json.loads(stream.read(length))
+    header.pop("__metadata__", None)
+    return {name: (t["dtype"], t["shape"], 8 + length + t["data_offsets"][0], t["data_offsets"][1] - t["data_offsets"][0])
+            for name, t in header.items()}
+
+
 def largest_tensor(model):
     largest = 0
     for path in model.glob("*.safetensors"):
         with open(path, "rb") as stream:
-            header = json.loads(stream.read(struct.unpack("<Q", stream.read(8))[0]))
-        for name, tensor in header.items():
-            if name != "__metadata__":
-                largest = max(largest, tensor["data_offsets"][1] - tensor["data_offsets"][0])
+            largest = max([largest, *(size for _, _, _, size in tensors_of(stream).values())])
     return largest
+
+
+def to_torch(model):
+    """model.safetensors, bf16, as torch.save would write it."""
+    torch, things = Torch(), collections.OrderedDict()
+    with open(model / "model.safetensors", "rb") as stream, zipfile.ZipFile(model / "pytorch_model.bin", "w") as archive:
+        tensors = tensors_of(stream)
+        for name, (_, shape, _, size) in tensors.items():
+            things[name] = torch.tensor(torch.storage(b"", "BFloat16Storage", size // 2), shape)
+        archive.writestr("archive/data.pkl", torch.pickle(things))
+        for storage, (_, _, first, size) in zip(torch.storages, tensors.values()):
+            stream.seek(first)
+            with archive.open(f"archive/data/{storage.key}", "w", force_zip64=True) as entry:
+                for at in range(0, size, 1 << 24):
+                    entry.write(stream.read(min(1 << 24, size - at)))
+        archive.writestr("archive/version", "3\n")
+    (model / "model.safetensors").unlink()
 
 
 def number(text, before):
@@ -72,6 +100,9 @@ def measure(layeval, directory, shape, kind, make, dtypes):
     model = directory / kind
     subprocess.run([layeval, "make-model", "--shape", shape, "--out", str(model), "--quiet", "--tokenizer",
                     str(ROOT / "data" / "demo" / "llm" / "tokenizer.model"), *make], check=True, stdout=subprocess.DEVNULL)
+    largest = largest_tensor(model)
+    if kind == "torch":
+        to_torch(model)
     system = directory / "system.json"
     system.write_text(json.dumps({"name": "memory", "method": "plain", "llm": {"path": kind}, "prompt_set": "metamath"}))
     for dtype in dtypes:
@@ -79,7 +110,7 @@ def measure(layeval, directory, shape, kind, make, dtypes):
         cache = directory / "cache"
         for start, more in (("packed", ()), ("first with --cache", ("--cache", str(cache))), ("mapped", ("--cache", str(cache)))):
             load_peak, peak = run(layeval, system, dtype, 1.01 * (weights + step + KV_BYTES), directory / "out", *more)
-            load_limit = weights + largest_tensor(model) + 200e6
+            load_limit = weights + largest + 200e6
             run_limit = 1.1 * (weights + KV_BYTES)
             print(f"| {kind} | {dtype} | {start} | {weights / 1e9:.2f} | {load_peak / 1e9:.2f} | {load_peak / load_limit:.2f} |"
                   f" {peak / 1e9:.2f} | {peak / run_limit:.2f} |", flush=True)
@@ -93,10 +124,11 @@ def main():
     parser.add_argument("layeval")
     parser.add_argument("--shape", default="tinyllama-1.1b")
     parser.add_argument("--dir", default="/var/tmp", help="where some gigabytes can be written")
-    parser.add_argument("--kinds", default="bf16,f32,sharded")
+    parser.add_argument("--kinds", default="bf16,f32,sharded,torch")
     parser.add_argument("--dtypes", default="bf16,int8")
     arguments = parser.parse_args()
-    makes = {"bf16": ("--dtype", "bf16"), "f32": ("--dtype", "f32"), "sharded": ("--dtype", "bf16", "--shard-size", "500M")}
+    makes = {"bf16": ("--dtype", "bf16"), "f32": ("--dtype", "f32"), "torch": ("--dtype", "bf16"),
+             "sharded": ("--dtype", "bf16", "--shard-size", "500M")}
     directory = pathlib.Path(tempfile.mkdtemp(dir=arguments.dir))
     print("| checkpoint | dtype | start | packed, GB | load peak, GB | load ratio | peak, GB | run ratio |")
     print("|---|---|---|---|---|---|---|---|")
