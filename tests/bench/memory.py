@@ -3,7 +3,7 @@
 
     tests/bench/memory.py build/layeval [--shape tinyllama-1.1b] [--dir /var/tmp]
 
-For every kind of checkpoint and dtype a small run with --memory is watched from outside, RssAnon + RssShmem of
+For every kind of checkpoint (safetensors in bf16, f32 or shards; torch: pytorch_model.bin) and dtype a small run with --memory is watched from outside, RssAnon + RssShmem of
 /proc/PID/status every few milliseconds. Two ratios, both to stay at or below 1:
   load  peak until the weights are there / (packed weights + largest tensor + 200 MB)
   run   peak of all / (1.1 × (packed weights + KV budget)); --memory leaves 64 MB for keys and values beside a step
