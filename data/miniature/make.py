@@ -8,13 +8,14 @@ writes in the layouts of the official files (README, "The miniature"):
     DIR/train/query_translation/metamath_615k.json   arithmetic word problems, answers worked in English
     DIR/train/query_translation/x-csqa/train_XX.jsonl, xnli_dev.json
     DIR/train/bilingual_pairs/en-XX/train_100k.XX, train_100k.en   (en-en: English to English)
-    DIR/test/mgsm/mgsm_XX.tsv, DIR/test/x-csqa/XX/dev.jsonl, DIR/test/xnli/test-XX.tsv   held out, parallel
+    DIR/dev/mgsm/mgsm_XX.tsv, DIR/dev/x-csqa/XX/dev.jsonl, DIR/dev/xnli/test-XX.tsv   held out, parallel: to tune on
+    DIR/test/...                                     the same layouts, other items: to report
     DIR/corpus/llm.txt, DIR/corpus/encoder.txt       what the two SentencePiece models are trained on
 
 An item is made once, as facts, and then said in a language by the sentences of languages/XX.json. No item of
-the test files, whatever its language, occurs in a training file. Low-resource languages have fewer
-translation pairs and no task data at all. Nothing but Python's standard library is needed; the same seed
-gives the same files.
+the dev and test files, whatever its language, occurs in a training file, nor one of test in dev. Low-resource
+languages have fewer translation pairs and no task data: their pairs hold lists of choices and pairs of
+statements, but no answer. Nothing but Python's standard library is needed; the same seed gives the same files.
 """
 import argparse
 import json
@@ -27,12 +28,13 @@ TASKS_OF = {"x-csqa": ("de", "en", "es", "sw"), "xnli": ("de", "en", "es", "sw",
 
 # Items of each kind: English is what the LLM learns from, the others what bridges learn from.
 TRAIN = {
-    "math": {"en": 24000, "high": 4000, "low": 0},
-    "x-csqa": {"en": 12000, "high": 1000, "low": 0},
-    "xnli": {"en": 12000, "high": 1000, "low": 0},
-    "pairs": {"en": 12000, "high": 8000, "low": 4000},
+    "math": {"en": 20000, "high": 4000, "low": 0},
+    "x-csqa": {"en": 30000, "high": 4000, "low": 0},
+    "xnli": {"en": 30000, "high": 4000, "low": 0},
+    "pairs": {"en": 12000, "high": 16000, "low": 8000},
 }
-TEST = {"math": 250, "x-csqa": 120, "xnli": 120}
+SHEETS = 40000  # lists and premises with several questions, English
+TEST = {"math": 250, "x-csqa": 250, "xnli": 250}
 CORPUS_LINES = {"en": 4000, "high": 2000, "low": 2000}
 CHARACTER_LINES = 100  # of every other language in the LLM's corpus: it knows their letters, not their words
 NUMBERS = range(2, 13)
@@ -140,6 +142,9 @@ def make_choice(rng, english):
     return facts
 
 
+LETTERS = "ABCDE"
+
+
 def say_choice(language, facts):
     stem = language.say("need", facts) + " " + language.say("ask_need", facts)
     return stem, [language.objects[name]["is"] for name in facts["choices"]]
@@ -152,7 +157,12 @@ def make_pair(rng, english):
     """A premise about two kinds of things and a statement that follows, may be or cannot be."""
     facts = people_and_things(rng, english)
     facts["x"], facts["z"] = rng.sample(NUMBERS, 2)
-    facts["label"] = rng.choice(LABELS)
+    return claim_of(rng, english, facts)
+
+
+def claim_of(rng, english, facts):
+    """The premise of facts with a new statement."""
+    facts = {**facts, "label": rng.choice(LABELS)}
     second = rng.random() < 0.5
     claim = {"A": facts["A"], "B": facts["B"], "o": facts["p" if second else "o"],
              "x": facts["z" if second else "x"], "words": [n for n in "x" if rng.random() < 0.5]}
@@ -168,21 +178,50 @@ def say_pair(language, facts):
     return language.say("have_two", facts), language.say("have", facts["claim"])
 
 
+def list_choices(language, facts):
+    """As the prompts have it, in one line."""
+    stem, choices = say_choice(language, facts)
+    return "%s Options:%s Answer:" % (stem, " ".join("%s. %s" % item for item in zip(LETTERS, choices)))
+
+
+def list_pair(language, facts):
+    return "Premise: %s Hypothesis: %s Label:" % say_pair(language, facts)
+
+
 def make_sentence(rng, english, held_out):
-    """Something to translate: a problem, part of one, a need or a premise. Returns how to say it."""
+    """Something to translate: a problem, part of one, a choice or a pair without its answer. Returns how to say it."""
     kind = rng.random()
-    if kind < 0.15:
-        facts = make_choice(rng, english)
-        return lambda language: " ".join([language.say("need", facts), language.say("ask_need", facts)][:1 + (kind < 0.1)])
-    if kind < 0.3:
-        facts = make_pair(rng, english)
-        return lambda language: " ".join(say_pair(language, facts)[:1 + (kind < 0.2)])
-    facts = make_problem(rng, english)
-    while tell(english, facts) in held_out:
-        facts = make_problem(rng, english)
-    if kind < 0.55:
+    if kind < 0.25:
+        facts = fresh(rng, english, make_choice, choice_text, held_out)
+        if kind < 0.05:
+            return lambda language: language.say("need", facts)
+        return lambda language: list_choices(language, facts)
+    if kind < 0.5:
+        facts = fresh(rng, english, make_pair, pair_text, held_out)
+        if kind < 0.3:
+            return lambda language: say_pair(language, facts)[0]
+        return lambda language: list_pair(language, facts)
+    facts = fresh(rng, english, make_problem, tell, held_out)
+    if kind < 0.65:
         facts["told"] = (rng.choice(facts["told"]),)
     return lambda language: tell(language, facts)
+
+
+# --- held out -------------------------------------------------------------------------------------------------------
+
+def choice_text(language, facts):
+    return str(say_choice(language, facts))
+
+
+def pair_text(language, facts):
+    return str(say_pair(language, facts))
+
+
+def fresh(rng, english, make, text, held_out):
+    while True:
+        facts = make(rng, english)
+        if text(english, facts) not in held_out:
+            return facts
 
 
 # --- files ----------------------------------------------------------------------------------------------------------
@@ -203,37 +242,59 @@ def as_json(value):
 
 def choice_row(iso, number, language, facts):
     stem, choices = say_choice(language, facts)
-    letters = "ABCDE"
     return as_json({"id": "%05d" % number, "lang": iso,
-                    "question": {"stem": stem, "choices": [{"label": letters[i], "text": text}
+                    "question": {"stem": stem, "choices": [{"label": LETTERS[i], "text": text}
                                                            for i, text in enumerate(choices)]},
-                    "answerKey": letters[facts["choices"].index(facts["o"])]})
+                    "answerKey": LETTERS[facts["choices"].index(facts["o"])]})
 
 
-def write_tests(out, rng, languages):
-    """Returns what training must not hold: the English texts of all items."""
+def write_tests(folder, rng, languages, held_out):
+    """Adds to held_out what training must not hold: the English texts of all items."""
     english = languages["en"]
-    problems = [make_problem(rng, english) for _ in range(TEST["math"])]
-    choices = [make_choice(rng, english) for _ in range(TEST["x-csqa"])]
-    pairs = [make_pair(rng, english) for _ in range(TEST["xnli"])]
+    problems = [fresh(rng, english, make_problem, tell, held_out) for _ in range(TEST["math"])]
+    choices = [fresh(rng, english, make_choice, choice_text, held_out) for _ in range(TEST["x-csqa"])]
+    pairs = [fresh(rng, english, make_pair, pair_text, held_out) for _ in range(TEST["xnli"])]
     for iso, language in languages.items():
-        save_lines("%s/test/mgsm/mgsm_%s.tsv" % (out, iso),
+        save_lines("%s/mgsm/mgsm_%s.tsv" % (folder, iso),
                    ["%s\t%d" % (tell(language, facts), facts["sums"][-1][3]) for facts in problems])
         if iso in TASKS_OF["x-csqa"]:
-            save_lines("%s/test/x-csqa/%s/dev.jsonl" % (out, iso),
+            save_lines("%s/x-csqa/%s/dev.jsonl" % (folder, iso),
                        [choice_row(iso, i, language, facts) for i, facts in enumerate(choices)])
         if iso in TASKS_OF["xnli"]:
-            save_lines("%s/test/xnli/test-%s.tsv" % (out, iso),
+            save_lines("%s/xnli/test-%s.tsv" % (folder, iso),
                        ["%s\t%s\t%s" % (*say_pair(language, facts), facts["label"]) for facts in pairs])
-    return ({tell(english, facts) for facts in problems} | {str(say_choice(english, facts)) for facts in choices} |
-            {str(say_pair(english, facts)) for facts in pairs})
+    held_out |= {tell(english, facts) for facts in problems}
+    held_out |= {choice_text(english, facts) for facts in choices} | {pair_text(english, facts) for facts in pairs}
 
 
-def fresh(rng, english, make, text, held_out):
-    while True:
-        facts = make(rng, english)
-        if text(english, facts) not in held_out:
-            return facts
+def choice_sheet(rng, english, held_out):
+    """One list of things and a question for each; the answers are letters."""
+    facts = make_choice(rng, english)
+    asked = []
+    for name in rng.sample(facts["choices"], len(facts["choices"])):
+        item = {**facts, "A": rng.randrange(len(english.names)), "o": name, "need": name}
+        if choice_text(english, item) not in held_out:
+            asked.append("%s Answer: %s" % (english.say("need", item), LETTERS[facts["choices"].index(name)]))
+    _, choices = say_choice(english, facts)
+    return {"prompt": "Options:" + "\t".join("%s. %s" % item for item in zip(LETTERS, choices)), "target": " ".join(asked)}
+
+
+def pair_sheet(rng, english, held_out):
+    """One premise and some statements; the answers are labels."""
+    facts = make_pair(rng, english)
+    asked = []
+    while len(asked) < 5:
+        item = claim_of(rng, english, facts)
+        premise, hypothesis = say_pair(english, item)
+        if pair_text(english, item) not in held_out:
+            asked.append("Hypothesis: %s Label: %s" % (hypothesis, item["label"].capitalize()))
+    return {"prompt": "Premise: " + premise, "target": " ".join(asked)}
+
+
+def write_sheets(out, rng, english, held_out, scale):
+    """What the LLM is trained on first: five answers a sample show it what one alone would in very many steps."""
+    save_lines(out + "/train/sheets.jsonl",
+               [as_json(rng.choice((choice_sheet, pair_sheet))(rng, english, held_out)) for _ in range(round(SHEETS * scale))])
 
 
 def count_of(kind, language, scale):
@@ -250,11 +311,10 @@ def write_tasks(out, rng, languages, held_out, scale):
         count = count_of("x-csqa", language, scale) if iso in TASKS_OF["x-csqa"] else 0
         if count:
             save_lines("%s/train/query_translation/x-csqa/train_%s.jsonl" % (out, iso),
-                       [choice_row(iso, i, language,
-                                   fresh(rng, languages["en"], make_choice,
-                                         lambda l, f: str(say_choice(l, f)), held_out)) for i in range(count)])
+                       [choice_row(iso, i, language, fresh(rng, languages["en"], make_choice, choice_text, held_out))
+                        for i in range(count)])
         for _ in range(count_of("xnli", language, scale) if iso in TASKS_OF["xnli"] else 0):
-            facts = fresh(rng, languages["en"], make_pair, lambda l, f: str(say_pair(l, f)), held_out)
+            facts = fresh(rng, languages["en"], make_pair, pair_text, held_out)
             premise, hypothesis = say_pair(language, facts)
             labels.append({"sentence1": premise, "sentence2": hypothesis, "label": facts["label"],
                            "language": language.name})
@@ -298,12 +358,20 @@ def main():
     parser.add_argument("--seed", type=int, default=20250601)
     parser.add_argument("--scale", type=float, default=1.0, help="times the training items (default 1)")
     args = parser.parse_args()
-    rng = random.Random(args.seed)
     languages = read_languages()
-    held_out = write_tests(args.out, rng, languages)
-    write_tasks(args.out, rng, languages, held_out, args.scale)
-    write_pairs(args.out, rng, languages, held_out, args.scale)
-    write_corpora(args.out, rng, languages, held_out)
+    english = languages["en"]
+    held_out = set()
+
+    def numbers(name):
+        """Every part has its own: a change to one leaves the others as they are."""
+        return random.Random("%s %d" % (name, args.seed))
+
+    for name in ("test", "dev"):
+        write_tests(args.out + "/" + name, numbers(name), languages, held_out)
+    write_tasks(args.out, numbers("tasks"), languages, held_out, args.scale)
+    write_sheets(args.out, numbers("sheets"), english, held_out, args.scale)
+    write_pairs(args.out, numbers("pairs"), languages, held_out, args.scale)
+    write_corpora(args.out, numbers("corpora"), languages, held_out)
 
 
 if __name__ == "__main__":

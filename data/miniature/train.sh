@@ -18,8 +18,9 @@ mkdir -p "$out"
 cd "$out"
 
 # Steps of 32 samples. Two processes train side by side on one thread each: these models are too small for two.
-LLM_STEPS=2000 ENCODER_STEPS=1500 STAGE1_STEPS=600 STAGE2_STEPS=400
+SHEET_STEPS=1000 LLM_STEPS=2000 ENCODER_STEPS=1500 STAGE1_STEPS=600 STAGE2_STEPS=400
 COMMON=(--batch-size 32 --clip 1 --threads 1 --save-dtype bf16 --save-every 100)
+WHOLE_MODEL=(--beta1 0.9 --beta2 0.98 --weight-decay 0)
 
 say() { printf '%s\n' "miniature: $*" >&2; }
 
@@ -34,7 +35,7 @@ make_data() {
             --character_coverage=1.0 --num_threads=1 --normalization_rule_name=identity \
             --remove_extra_whitespaces=false --allow_whitespace_only_pieces=true --minloglevel=2 --hard_vocab_limit=false
         spm_train --input=../corpus/encoder.txt --model_prefix=enc --model_type=bpe --vocab_size=1500 \
-            --max_sentencepiece_length=12 --hard_vocab_limit=false --pad_id=0 --eos_id=1 --unk_id=2 --bos_id=-1 \
+            --max_sentencepiece_length=16 --hard_vocab_limit=false --pad_id=0 --eos_id=1 --unk_id=2 --bos_id=-1 \
             --character_coverage=1.0 --num_threads=1 --minloglevel=2
     )
     touch data/done
@@ -68,7 +69,8 @@ system() {
 make_systems() {
     local llm=train/llm/last/llm encoder=train/encoder/last/encoder method
     system start-llm.json start-llm plain start/llm '' '' mindmerger
-    system start-encoder.json start-encoder mindmerger $llm start/encoder none mindmerger
+    system sheets-llm.json sheets-llm plain train/sheets/last/llm '' '' mindmerger
+    system start-encoder.json start-encoder mindmerger train/sheets/last/llm start/encoder none mindmerger
     system plain.json plain plain $llm '' '' metamath
     system langbridge.json langbridge langbridge $llm $encoder train/langbridge-2/last/bridge langbridge
     for method in mindmerger layalign; do
@@ -76,25 +78,39 @@ make_systems() {
     done
 }
 
-# English is all the LLM ever sees: problems, choices, labels, and sentences to say again.
-train_llm() {
-    say "the LLM, $LLM_STEPS steps"
-    "$LAYEVAL" train --system start-llm.json --stage task --task mgsm,x-csqa,xnli,translation --lang en --data data/train \
-        --out train/llm --steps $LLM_STEPS --lr 2e-3 --beta1 0.9 --beta2 0.98 --weight-decay 0 --dev 100 \
-        --dev-every 500 "${COMMON[@]}"
+# both LOG COMMAND, OTHER_LOG OTHER: two functions side by side; what they say goes to train/LOG.log.
+both() {
+    "$2" 2>"train/$1.log" &
+    local first=$!
+    "$4" 2>"train/$3.log" &
+    wait $first && wait $! || { tail -n 3 "train/$1.log" "train/$3.log" >&2; return 1; }
 }
 
-# The encoder becomes multilingual by translating six languages through a bridge, which is then thrown away.
+# English is all the LLM ever sees: first lists and premises with several questions each, because one letter or label a
+# sample teaches it next to nothing in so few steps ...
+train_sheets() {
+    say "the LLM, $SHEET_STEPS steps"
+    "$LAYEVAL" train --system start-llm.json --stage task --data data/train/sheets.jsonl --out train/sheets \
+        --steps $SHEET_STEPS --lr 2e-3 --dev 100 --dev-every 500 "${WHOLE_MODEL[@]}" "${COMMON[@]}"
+}
+
+# ... then problems, choices, labels, and sentences to say again.
+train_llm() {
+    "$LAYEVAL" train --system sheets-llm.json --stage task --task mgsm,x-csqa,xnli,translation --lang en \
+        --data data/train --out train/llm --steps $LLM_STEPS --lr 2e-3 --dev 100 --dev-every 500 \
+        "${WHOLE_MODEL[@]}" "${COMMON[@]}"
+}
+
+# The encoder becomes multilingual by translating six languages to English, with a decoder (and a bridge to it) that starts
+# as the LLM after its first stage, learns beside it and is thrown away.
 train_encoder() {
-    say "the encoder, $ENCODER_STEPS steps"
-    "$LAYEVAL" train --system start-encoder.json --stage translation --train bridge,encoder --lang en,de,es,sw,bn,th \
-        --limit 8000 --data data/train --out train/encoder --steps $ENCODER_STEPS --lr 2e-3 --beta1 0.9 --beta2 0.98 \
-        --weight-decay 0 --dev 200 --dev-every 400 "${COMMON[@]}"
+    "$LAYEVAL" train --system start-encoder.json --stage translation --train bridge,encoder,llm \
+        --lang en,de,es,sw,bn,th --data data/train --out train/encoder --steps $ENCODER_STEPS --lr 2e-3 --dev 200 \
+        --dev-every 500 "${WHOLE_MODEL[@]}" "${COMMON[@]}"
 }
 
 # The two stages of the papers, encoder and LLM frozen. Task data are English and high-resource languages only.
 train_bridge() {
-    say "$1, $STAGE1_STEPS and $STAGE2_STEPS steps"
     "$LAYEVAL" train --system "$1.json" --stage translation --data data/train --out "train/$1-1" \
         --steps $STAGE1_STEPS --lr 2e-3 "${COMMON[@]}" &&
         "$LAYEVAL" train --system "$1.json" --stage task --task mgsm,x-csqa,xnli --lang en,de,es --limit 2000 \
@@ -102,11 +118,12 @@ train_bridge() {
             --steps $STAGE2_STEPS --lr 1e-3 "${COMMON[@]}"
 }
 
-train_bridges() {
-    train_bridge layalign 2>train/layalign.log &
-    local first=$!
-    { train_bridge mindmerger && train_bridge langbridge; } 2>train/others.log &
-    wait $first && wait $! || { tail -n 3 train/layalign.log train/others.log >&2; return 1; }
+layalign_bridge() {
+    train_bridge layalign
+}
+
+other_bridges() {
+    train_bridge mindmerger && train_bridge langbridge
 }
 
 evaluate() {
@@ -121,7 +138,9 @@ make_data
 make_start
 make_systems
 mkdir -p train
-train_llm
-train_encoder
-train_bridges
+train_sheets
+say "the LLM, $LLM_STEPS steps; the encoder, $ENCODER_STEPS steps"
+both llm train_llm encoder train_encoder
+say "bridges, $STAGE1_STEPS and $STAGE2_STEPS steps"
+both layalign layalign_bridge others other_bridges
 evaluate

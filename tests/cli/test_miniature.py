@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -31,8 +32,13 @@ class Miniature(unittest.TestCase):
             make(one)
             make(two)
             self.assertEqual(digest(one), digest(two))
-            held_out = (one / "test" / "mgsm" / "mgsm_en.tsv").read_text(encoding="utf-8").splitlines()
-            questions = {line.split("\t")[0] for line in held_out}
+            questions = set()
+            for split in ("dev", "test"):
+                held_out = (one / split / "mgsm" / "mgsm_en.tsv").read_text(encoding="utf-8").splitlines()
+                self.assertEqual(len(held_out), 250)
+                here = {line.split("\t")[0] for line in held_out}
+                self.assertFalse(questions & here)
+                questions |= here
             with open(one / "train" / "query_translation" / "metamath_615k.json", encoding="utf-8") as file:
                 math = json.load(file)
             self.assertFalse(questions & {item["query"] for item in math})
@@ -43,8 +49,47 @@ class Miniature(unittest.TestCase):
                     left, right = step.split(" = ")
                     self.assertEqual(eval(left), int(right))  # three tokens of our own making
                 self.assertEqual(item["response"].split("\n")[-1], "The answer is: " + sums[-1].split(" = ")[1])
+            self.assertFalse(self.choices(one / "train" / "query_translation" / "x-csqa" / "train_en.jsonl") &
+                             (self.choices(one / "dev" / "x-csqa" / "en" / "dev.jsonl") |
+                              self.choices(one / "test" / "x-csqa" / "en" / "dev.jsonl")))
+            with open(one / "train" / "query_translation" / "xnli_dev.json", encoding="utf-8") as file:
+                labels = {(item["sentence1"], item["sentence2"]) for item in json.load(file)}
+            held_out = {tuple(line.split("\t")[:2]) for split in ("dev", "test") for line in
+                        (one / split / "xnli" / "test-en.tsv").read_text(encoding="utf-8").splitlines()}
+            self.assertFalse(labels & held_out)
+            self.check_sheets(one / "train" / "sheets.jsonl", held_out)
             english = (one / "train" / "bilingual_pairs" / "en-bn" / "train_100k.en").read_text(encoding="utf-8")
             self.assertFalse(questions & set(english.splitlines()))
+
+    @staticmethod
+    def choices(path):
+        with open(path, encoding="utf-8") as file:
+            rows = [json.loads(line)["question"] for line in file]
+        return {(row["stem"], *(choice["text"] for choice in row["choices"])) for row in rows}
+
+    def check_sheets(self, path, held_out):
+        """The letters and labels of the sheets are right, and no pair of theirs is held out."""
+        with open(ROOT / "data" / "miniature" / "languages" / "en.json", encoding="utf-8") as file:
+            english = json.load(file)
+        thing = {need: english["objects"][name]["is"] for name, need in english["needs"].items()}
+        digits = {word: number for number, word in english["numbers"].items()}
+        kinds = {"Options": 0, "Premise": 0}
+        for line in path.read_text(encoding="utf-8").splitlines():
+            sheet = json.loads(line)
+            kind, _, given = sheet["prompt"].partition(":")
+            kinds[kind] += 1
+            if kind == "Options":
+                letters = {choice[3:]: choice[0] for choice in given.split("\t")}
+                for need, letter in re.findall(r"wants to (.*?)\. Answer: (.)", sheet["target"]):
+                    self.assertEqual(letters[thing[need]], letter)
+                continue
+            has = {what: digits.get(n, n) for n, what in re.findall(r"(\w+) (\w+)(?= and|\.)", given)}
+            self.assertEqual(len(has), 2)
+            for claim, n, what, label in re.findall(r"Hypothesis: (\w+ has (\w+) (\w+)\.) Label: (\w+)", sheet["target"]):
+                right = "Neutral" if what not in has else "Entailment" if has[what] == digits.get(n, n) else "Contradiction"
+                self.assertEqual(label, right)
+                self.assertNotIn((given.strip(), claim), held_out)
+        self.assertTrue(all(kinds.values()))
 
     def test_shipped_systems(self):
         with tempfile.TemporaryDirectory() as scratch:
