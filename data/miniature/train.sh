@@ -18,7 +18,8 @@ mkdir -p "$out"
 cd "$out"
 
 # Steps of 32 samples. Two processes train side by side on one thread each: these models are too small for two.
-SHEET_STEPS=1000 LLM_STEPS=2000 ENCODER_STEPS=1500 STAGE1_STEPS=600 STAGE2_STEPS=400
+SHEET_STEPS=1000 LLM_STEPS=2000 TRANSLATOR_STEPS=1500 ENCODER_STEPS=600 STAGE1_STEPS=600 STAGE2_STEPS=1000
+LANGUAGES=en,de,es,sw,bn,th
 COMMON=(--batch-size 32 --clip 1 --threads 1 --save-dtype bf16 --save-every 100)
 WHOLE_MODEL=(--beta1 0.9 --beta2 0.98 --weight-decay 0)
 
@@ -70,7 +71,8 @@ make_systems() {
     local llm=train/llm/last/llm encoder=train/encoder/last/encoder method
     system start-llm.json start-llm plain start/llm '' '' mindmerger
     system sheets-llm.json sheets-llm plain train/sheets/last/llm '' '' mindmerger
-    system start-encoder.json start-encoder mindmerger train/sheets/last/llm start/encoder none mindmerger
+    system translator.json translator mindmerger train/sheets/last/llm start/encoder none mindmerger
+    system translator-llm.json translator-llm mindmerger $llm train/translator/last/encoder none mindmerger
     system plain.json plain plain $llm '' '' metamath
     system langbridge.json langbridge langbridge $llm $encoder train/langbridge-2/last/bridge langbridge
     for method in mindmerger layalign; do
@@ -101,19 +103,27 @@ train_llm() {
         "${WHOLE_MODEL[@]}" "${COMMON[@]}"
 }
 
-# The encoder becomes multilingual by translating six languages to English, with a decoder (and a bridge to it) that starts
-# as the LLM after its first stage, learns beside it and is thrown away.
+# The encoder becomes multilingual by translating six languages to English, with a decoder that starts as the LLM after
+# its first stage and learns beside it ...
+train_translator() {
+    "$LAYEVAL" train --system translator.json --stage translation --train bridge,encoder,llm --lang $LANGUAGES \
+        --data data/train --out train/translator --steps $TRANSLATOR_STEPS --lr 2e-3 --dev 200 --dev-every 500 \
+        "${WHOLE_MODEL[@]}" "${COMMON[@]}"
+}
+
+# ... then through the LLM, which stays as it is. Decoder and bridge are thrown away.
 train_encoder() {
-    "$LAYEVAL" train --system start-encoder.json --stage translation --train bridge,encoder,llm \
-        --lang en,de,es,sw,bn,th --data data/train --out train/encoder --steps $ENCODER_STEPS --lr 2e-3 --dev 200 \
-        --dev-every 500 "${WHOLE_MODEL[@]}" "${COMMON[@]}"
+    say "the encoder through the LLM, $ENCODER_STEPS steps"
+    "$LAYEVAL" train --system translator-llm.json --stage translation --train bridge,encoder --lang $LANGUAGES \
+        --data data/train --init train/translator/last/bridge/model.safetensors --out train/encoder \
+        --steps $ENCODER_STEPS --lr 1e-3 --dev 200 --dev-every 500 "${WHOLE_MODEL[@]}" "${COMMON[@]}"
 }
 
 # The two stages of the papers, encoder and LLM frozen. Task data are English and high-resource languages only.
 train_bridge() {
     "$LAYEVAL" train --system "$1.json" --stage translation --data data/train --out "train/$1-1" \
         --steps $STAGE1_STEPS --lr 2e-3 "${COMMON[@]}" &&
-        "$LAYEVAL" train --system "$1.json" --stage task --task mgsm,x-csqa,xnli --lang en,de,es --limit 2000 \
+        "$LAYEVAL" train --system "$1.json" --stage task --task mgsm,x-csqa,xnli --lang en,de,es --limit 4000 \
             --data data/train --init "train/$1-1/last/bridge/model.safetensors" --out "train/$1-2" \
             --steps $STAGE2_STEPS --lr 1e-3 "${COMMON[@]}"
 }
@@ -139,8 +149,9 @@ make_start
 make_systems
 mkdir -p train
 train_sheets
-say "the LLM, $LLM_STEPS steps; the encoder, $ENCODER_STEPS steps"
-both llm train_llm encoder train_encoder
+say "the LLM, $LLM_STEPS steps; the encoder with a decoder of its own, $TRANSLATOR_STEPS steps"
+both llm train_llm translator train_translator
+train_encoder
 say "bridges, $STAGE1_STEPS and $STAGE2_STEPS steps"
 both layalign layalign_bridge others other_bridges
 evaluate
