@@ -31,7 +31,7 @@ VARIANTS=(
     "hidden-gate||\"gate\": \"hidden\",||"
 )
 # As in train.sh.
-STAGE1_STEPS=600 STAGE2_STEPS=1000
+STAGE1_STEPS=600 STAGE2_STEPS=600
 COMMON=(--batch-size 32 --clip 1 --threads 1 --save-dtype bf16 --save-every 100)
 
 # The stages that VARIANT has; prints the folder of its bridge.

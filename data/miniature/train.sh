@@ -18,7 +18,7 @@ mkdir -p "$out"
 cd "$out"
 
 # Steps of 32 samples. Two processes train side by side on one thread each: these models are too small for two.
-SHEET_STEPS=1000 LLM_STEPS=2000 TRANSLATOR_STEPS=1500 ENCODER_STEPS=600 STAGE1_STEPS=600 STAGE2_STEPS=1000
+SHEET_STEPS=1000 LLM_STEPS=2000 TRANSLATOR_STEPS=1500 ENCODER_STEPS=600 STAGE1_STEPS=600 STAGE2_STEPS=600
 LANGUAGES=en,de,es,sw,bn,th
 COMMON=(--batch-size 32 --clip 1 --threads 1 --save-dtype bf16 --save-every 100)
 WHOLE_MODEL=(--beta1 0.9 --beta2 0.98 --weight-decay 0)
