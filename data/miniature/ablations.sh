@@ -31,7 +31,7 @@ VARIANTS=(
     "hidden-gate||\"gate\": \"hidden\",||"
 )
 # As in train.sh.
-STAGE1_STEPS=600 STAGE2_STEPS=600
+STAGE1_STEPS=800 STAGE2_STEPS=2500
 COMMON=(--batch-size 32 --clip 1 --threads 1 --save-dtype bf16 --save-every 100)
 
 # The stages that VARIANT has; prints the folder of its bridge.
@@ -47,7 +47,7 @@ train() {
     if [ "$stage2" != - ]; then
         [[ $stage2 = *--lang* ]] || stage2="--lang en,de,es $stage2"
         # shellcheck disable=SC2086
-        "$LAYEVAL" train --system "ablations/$name.json" --stage task --task mgsm,x-csqa,xnli --limit 4000 \
+        "$LAYEVAL" train --system "ablations/$name.json" --stage task --task mgsm,x-csqa,xnli --limit 8000 \
             --data data/train $stage2 ${options[@]+"${options[@]}"} --out "ablations/$name-2" --steps $STAGE2_STEPS \
             --lr 1e-3 "${COMMON[@]}" >&2
         bridge=ablations/$name-2/last/bridge

@@ -28,7 +28,7 @@ TASKS_OF = {"x-csqa": ("de", "en", "es", "sw"), "xnli": ("de", "en", "es", "sw",
 
 # Items of each kind: English is what the LLM learns from, the others what bridges learn from.
 TRAIN = {
-    "math": {"en": 20000, "high": 4000, "low": 0},
+    "math": {"en": 20000, "high": 8000, "low": 0},
     "x-csqa": {"en": 30000, "high": 4000, "low": 0},
     "xnli": {"en": 30000, "high": 4000, "low": 0},
     "pairs": {"en": 12000, "high": 16000, "low": 8000},
@@ -367,7 +367,7 @@ def main():
         return random.Random("%s %d" % (name, args.seed))
 
     for name in ("test", "dev"):
-        write_tests(args.out + "/" + name, numbers(name), languages, held_out)
+        write_tests(args.out + "/" + name, numbers(name + " items"), languages, held_out)
     write_tasks(args.out, numbers("tasks"), languages, held_out, args.scale)
     write_sheets(args.out, numbers("sheets"), english, held_out, args.scale)
     write_pairs(args.out, numbers("pairs"), languages, held_out, args.scale)

@@ -18,7 +18,7 @@ mkdir -p "$out"
 cd "$out"
 
 # Steps of 32 samples. Two processes train side by side on one thread each: these models are too small for two.
-SHEET_STEPS=1000 LLM_STEPS=2000 TRANSLATOR_STEPS=1500 ENCODER_STEPS=600 STAGE1_STEPS=600 STAGE2_STEPS=600
+SHEET_STEPS=1000 LLM_STEPS=5000 TRANSLATOR_STEPS=1500 ENCODER_STEPS=1500 STAGE1_STEPS=800 STAGE2_STEPS=2500
 LANGUAGES=en,de,es,sw,bn,th
 COMMON=(--batch-size 32 --clip 1 --threads 1 --save-dtype bf16 --save-every 100)
 WHOLE_MODEL=(--beta1 0.9 --beta2 0.98 --weight-decay 0)
@@ -123,7 +123,7 @@ train_encoder() {
 train_bridge() {
     "$LAYEVAL" train --system "$1.json" --stage translation --data data/train --out "train/$1-1" \
         --steps $STAGE1_STEPS --lr 2e-3 "${COMMON[@]}" &&
-        "$LAYEVAL" train --system "$1.json" --stage task --task mgsm,x-csqa,xnli --lang en,de,es --limit 4000 \
+        "$LAYEVAL" train --system "$1.json" --stage task --task mgsm,x-csqa,xnli --lang en,de,es --limit 8000 \
             --data data/train --init "train/$1-1/last/bridge/model.safetensors" --out "train/$1-2" \
             --steps $STAGE2_STEPS --lr 1e-3 "${COMMON[@]}"
 }
