@@ -3,6 +3,8 @@
 # it on the arithmetic problems and prints one row per variant.
 #
 #   LAYEVAL=build/layeval data/miniature/ablations.sh OUT [VARIANT…]
+#
+# STAGE1_STEPS and STAGE2_STEPS in the environment make it shorter.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -30,8 +32,8 @@ VARIANTS=(
     "wide-aligner||\"structure\": \"Wide\",||"
     "hidden-gate||\"gate\": \"hidden\",||"
 )
-# As in train.sh.
-STAGE1_STEPS=800 STAGE2_STEPS=2500
+# As in train.sh, if the environment does not say otherwise.
+: "${STAGE1_STEPS:=800}" "${STAGE2_STEPS:=2500}"
 COMMON=(--batch-size 32 --clip 1 --threads 1 --save-dtype bf16 --save-every 100)
 
 # The stages that VARIANT has; prints the folder of its bridge.
@@ -62,14 +64,27 @@ put_system() {
  "prompt_set": "mindmerger", "max_new_tokens": 48}\n' "$1" "$2" "$3" "$4" >"ablations/$1.json"
 }
 
+# train_variant NAME KEYS BRIDGE_KEYS STAGE1 STAGE2
+train_variant() {
+    put_system "$1" "$2" "$3" none
+    local bridge
+    bridge=$(train "$1" "$4" "$5")
+    put_system "$1" "$2" "$3" "$bridge"
+}
+
+# Two at once, on one thread each.
 mkdir -p ablations
-systems=()
+systems=() pids=()
 for variant in "${VARIANTS[@]}"; do
     IFS='|' read -r name keys bridge_keys stage1 stage2 <<<"$variant"
     [ $# = 0 ] || [[ " $* " = *" $name "* ]] || continue
-    put_system "$name" "$keys" "$bridge_keys" none
-    put_system "$name" "$keys" "$bridge_keys" "$(train "$name" "$stage1" "$stage2")"
+    [ ${#pids[@]} -lt 2 ] || wait "${pids[-2]}"
+    train_variant "$name" "$keys" "$bridge_keys" "$stage1" "$stage2" &
+    pids+=($!)
     systems+=(--system "ablations/$name.json")
+done
+for pid in "${pids[@]}"; do
+    wait "$pid"
 done
 "$LAYEVAL" run "${systems[@]}" --task mgsm --lang available --data data/test --out ablations/eval --quiet >/dev/null
 python3 - <<'PYTHON'
