@@ -4,6 +4,7 @@
 #include "engine/base/mem.h"
 #include "tasks/dataset.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -382,6 +383,7 @@ static enum lay_status read_all_benchmark(struct lay_train_set *set, const struc
                                           const char *dir, const char *pattern, const char *layout,
                                           const struct lay_train_data_options *options, struct lay_err *err)
 {
+    assert(task);
     const size_t before = set->count;
     for (size_t i = 0; i < lay_language_count(); i++) {
         const struct lay_language *language = lay_language_at(i);
