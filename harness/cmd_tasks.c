@@ -136,8 +136,7 @@ static void print_sets(const struct sets *sets)
     printf("\nScorers: paper (as the official code), strict version %d.\n", LAY_STRICT_VERSION);
 }
 
-/* --- JSON
- * -------------------------------------------------------------------------------------------------------- */
+/* --- JSON --- */
 
 static bool put(cJSON *object, const char *key, const char *text)
 {

@@ -25,8 +25,7 @@ const struct lay_aligner_structure lay_aligner_structures[] = {
     [LAY_STRUCTURE_WIDE] = {{"fc0"}, {"fc2"}, LAY_SILU, true},
 };
 
-/* --- forward
- * ------------------------------------------------------------------------------------------------ */
+/* --- forward --- */
 
 void lay_aligner_fuse_rows(const struct lay_aligner *a, const float *const *layers, int64_t first, int64_t n,
                            float *r, int64_t size)
@@ -75,8 +74,7 @@ enum lay_status lay_aligner_states(struct lay_aligner *a, int64_t rows, int64_t 
     return LAY_OK;
 }
 
-/* --- loading
- * ------------------------------------------------------------------------------------------------ */
+/* --- loading --- */
 
 void lay_aligner_gate_name(char name[80], int64_t layer, const char *end)
 {

@@ -12,8 +12,7 @@ const char *lay_match_name(enum lay_match match)
 }
 
 /* --- building: cJSON's adders answer NULL when memory runs out; one check at the end of each function
- * suffices because a lost member shows in `ok`
- * ------------------------------------------------------------------------ */
+ * suffices because a lost member shows in `ok` --- */
 
 static bool add_item(cJSON *object, const char *key, cJSON *item)
 {

@@ -114,8 +114,7 @@ static void t5_treats_byte_pieces_as_texts(void **state)
     lay_str_free(&model);
 }
 
-/* --- XLM-R and NLLB
- * ------------------------------------------------------------------------------------------ */
+/* --- XLM-R and NLLB --- */
 
 static void xlm_r_offsets_ids_by_one(void **state)
 {

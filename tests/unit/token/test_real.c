@@ -18,8 +18,7 @@ static void read_all(const char *path, struct lay_str *content)
         fail_msg("%s", err.message);
 }
 
-/* --- llama.cpp: 46 texts, each followed by a separator line; one line of ids each
- * ---------------------------- */
+/* --- llama.cpp: 46 texts, each followed by a separator line; one line of ids each --- */
 
 static void check_line(const struct lay_tokenizer *tokenizer, const char *text, size_t length, char **line)
 {
@@ -66,8 +65,7 @@ static void llama_ids_equal_llama_cpp(void **state)
     lay_free(dir);
 }
 
-/* --- Hugging Face: 257 texts for three conventions
- * ------------------------------------------------------------ */
+/* --- Hugging Face: 257 texts for three conventions --- */
 
 /* The text of "datasets/…/file:line": which column is used depends on the file's layout. */
 static char *text_of_source(const char *shared, const char *source)
