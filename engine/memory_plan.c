@@ -41,13 +41,6 @@ static double llm_bytes(const struct lay_memory_needs *needs)
     return bytes;
 }
 
-static double encoder_elements(const struct lay_encoder_config *c)
-{
-    const double d = (double)c->hidden_size, inner = (double)(c->num_attention_heads * c->head_dim);
-    return (double)c->num_hidden_layers *
-           (4 * d * inner + (c->gated ? 3 : 2) * d * (double)c->intermediate_size);
-}
-
 static double bridge_elements(const struct lay_memory_needs *needs)
 {
     return lay_bridge_elements(needs->bridge, needs->encoder->hidden_size, needs->llm->hidden_size);
@@ -60,7 +53,7 @@ double lay_memory_weight_elements(const struct lay_memory_needs *needs)
     llm_elements(needs->llm, list);
     for (int i = 0; i < LLM_MODULES; i++)
         elements += list[i].elements;
-    return elements + (needs->encoder ? encoder_elements(needs->encoder) + bridge_elements(needs) : 0);
+    return elements + (needs->encoder ? lay_encoder_elements(needs->encoder) + bridge_elements(needs) : 0);
 }
 
 static double larger(double a, double b)
@@ -117,7 +110,7 @@ enum lay_status lay_memory_plan_make(const struct lay_memory_needs *needs, struc
     const enum lay_dtype dtype = needs->precision.dtype;
     *plan = (struct lay_memory_plan){
         .llm = llm_bytes(needs),
-        .encoder = needs->encoder ? encoder_size * encoder_elements(needs->encoder) : 0,
+        .encoder = needs->encoder ? encoder_size * lay_encoder_elements(needs->encoder) : 0,
         .bridge = needs->encoder ? bridge_size * bridge_elements(needs) : 0,
         .working = working_bytes(needs),
     };

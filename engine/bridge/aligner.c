@@ -76,6 +76,11 @@ enum lay_status lay_aligner_states(struct lay_aligner *a, int64_t rows, int64_t 
 
 /* --- loading --- */
 
+int64_t lay_aligner_inner_width(const struct lay_aligner_structure *structure, int64_t d, int64_t H)
+{
+    return structure->inner[0] && !structure->narrow ? H : d;
+}
+
 void lay_aligner_gate_name(char name[80], int64_t layer, const char *end)
 {
     snprintf(name, 80, "layers.%lld.self_attn.adaption_gate%s", (long long)layer, end);
@@ -185,7 +190,7 @@ static enum lay_status load_projections(struct lay_aligner *a, const struct lay_
                                         struct lay_err *err)
 {
     const struct lay_aligner_structure *s = a->structure;
-    a->inner_width = s->inner[0] && !s->narrow ? a->H : a->d;
+    a->inner_width = lay_aligner_inner_width(s, a->d, a->H);
     if (s->inner[0])
         LAY_TRY(lay_load_linear(loader, LAY_PROJECTOR, s->inner, a->inner_width, a->d, true, &a->inner, err));
     return lay_load_linear(loader, LAY_PROJECTOR, s->outer, a->H, a->inner_width, true, &a->outer, err);

@@ -22,7 +22,7 @@ enum lay_status lay_aligner_learner_read(struct lay_bridge_learner *l,
     struct lay_form form = options->form;
     LAY_TRY(lay_form_resolve(&form, loader->weights, l->layers, err));
     const struct lay_aligner_structure *s = &lay_aligner_structures[form.value[LAY_FORM_STRUCTURE]];
-    const int64_t width = s->inner[0] && !s->narrow ? H : d;
+    const int64_t width = lay_aligner_inner_width(s, d, H);
     if (s->inner[0])
         LAY_TRY(lay_learned_read(&l->aligner_inner, loader, LAY_PROJECTOR, s->inner, width, d, true, err));
     return lay_learned_read(&l->aligner_outer, loader, LAY_PROJECTOR, s->outer, H, width, true, err);

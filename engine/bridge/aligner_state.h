@@ -14,6 +14,8 @@ struct lay_aligner_structure {
     bool narrow;                    /* inner keeps the encoder's width d; else it gives H */
 };
 extern const struct lay_aligner_structure lay_aligner_structures[];
+/* What its outer layer reads, of an encoder of width d and an LLM of width H. */
+int64_t lay_aligner_inner_width(const struct lay_aligner_structure *structure, int64_t d, int64_t H);
 
 struct lay_aligner {
     struct lay_form form;

@@ -56,7 +56,8 @@ enum lay_status lay_bridge_load(struct lay_dnn *dnn, const struct lay_bridge_opt
                                 struct lay_bridge **bridge, struct lay_err *err);
 void lay_bridge_destroy(struct lay_bridge *bridge); /* accepts NULL */
 /* Elements of its matrices, for a plan of memory: what the options say, else the released form. */
-double lay_bridge_elements(const struct lay_bridge_options *options, int64_t d, int64_t H);
+double lay_bridge_elements(const struct lay_bridge_options *options, int64_t encoder_width,
+                           int64_t llm_width);
 size_t lay_bridge_bytes(const struct lay_bridge *bridge);
 
 /* Whether hidden[layer] of the encoder is read. */

@@ -1,9 +1,9 @@
 #include "engine/bridge/form.h"
 
+#include "engine/bridge/aligner_state.h"
+
 #include <stdio.h>
 #include <string.h>
-
-#define PROJECTOR "encoder_aligner.projector."
 
 enum { MAX_VALUES = 3 };
 
@@ -63,7 +63,7 @@ enum lay_status lay_form_read(const cJSON *object, const char *where, struct lay
 static bool has(const struct lay_weights *weights, const char *layer)
 {
     char name[64];
-    snprintf(name, sizeof name, PROJECTOR "%s.weight", layer);
+    snprintf(name, sizeof name, LAY_PROJECTOR "%s.weight", layer);
     return lay_weights_find(weights, name) != NULL;
 }
 
@@ -71,7 +71,7 @@ static bool has_gate(const struct lay_weights *weights, int64_t n_layers, const 
 {
     for (int64_t layer = 0; layer < n_layers; layer++) {
         char name[80];
-        snprintf(name, sizeof name, "layers.%lld.self_attn.adaption_gate%s", (long long)layer, end);
+        lay_aligner_gate_name(name, layer, end);
         if (lay_weights_find(weights, name))
             return true;
     }
@@ -97,7 +97,8 @@ enum lay_status lay_form_resolve(struct lay_form *form, const struct lay_weights
                         "the checkpoint has gates of both kinds (adaption_gate and adaption_gate.weight)");
     if (!learned && form->value[LAY_FORM_FUSION] != LAY_FUSION_AVERAGE)
         return lay_fail(err, LAY_ERR_INPUT,
-                        "the checkpoint has no tensor \"" PROJECTOR "fc1.weight\"; if its aligner averages "
+                        "the checkpoint has no tensor \"" LAY_PROJECTOR
+                        "fc1.weight\"; if its aligner averages "
                         "the encoder layers, say \"fusion\": \"average\"");
     for (int key = 0; key < LAY_FORM_KEYS; key++) {
         if (form->value[key] && form->value[key] != found[key])

@@ -187,3 +187,10 @@ enum lay_status lay_encoder_positions(struct lay_encoder *e, const struct lay_en
     }
     return LAY_OK;
 }
+
+double lay_encoder_elements(const struct lay_encoder_config *c)
+{
+    const double d = (double)c->hidden_size, inner = (double)(c->num_attention_heads * c->head_dim);
+    return (double)c->num_hidden_layers *
+           (4 * d * inner + (c->gated ? 3 : 2) * d * (double)c->intermediate_size);
+}

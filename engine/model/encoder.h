@@ -15,6 +15,8 @@ enum lay_status lay_encoder_load(struct lay_dnn *dnn, const struct lay_encoder_c
                                  struct lay_weights *weights, struct lay_precision precision,
                                  struct lay_encoder **encoder, struct lay_err *err);
 void lay_encoder_destroy(struct lay_encoder *encoder); /* accepts NULL */
+/* Elements of the matrices of its blocks, for a plan of memory. */
+double lay_encoder_elements(const struct lay_encoder_config *config);
 const struct lay_encoder_config *lay_encoder_config(const struct lay_encoder *encoder);
 size_t lay_encoder_bytes(const struct lay_encoder *encoder); /* packed weights */
 

@@ -24,13 +24,6 @@ static double llm_layer_elements(const struct lay_llm_config *c)
     return 2 * H * q + 2 * H * kv + 3 * H * I;
 }
 
-static double encoder_elements(const struct lay_encoder_config *c)
-{
-    const double d = (double)c->hidden_size, inner = (double)(c->num_attention_heads * c->head_dim);
-    return (double)c->num_hidden_layers *
-           (4 * d * inner + (c->gated ? 3 : 2) * d * (double)c->intermediate_size);
-}
-
 static bool has_adapter(const struct lay_trainable_parts *parts)
 {
     return parts->bridge_options.method == LAY_LAYALIGN && !parts->bridge_options.no_adapter;
@@ -95,7 +88,7 @@ static void count_others(const struct lay_trainable_parts *parts, const struct l
     if (parts->bridge_options.method == LAY_PLAIN)
         return;
     const struct lay_encoder_config *e = parts->encoder_config;
-    const double encoder = encoder_elements(e),
+    const double encoder = lay_encoder_elements(e),
                  tables = (double)((e->vocab_size + e->max_positions) * e->hidden_size);
     need->weights += element * (encoder + 2 * bridge_elements(parts));
     if (o->train_bridge)
