@@ -104,6 +104,7 @@ void lay_system_close(struct lay_system *s)
 {
     if (!s)
         return;
+    lay_workspace_free(&s->workspace);
     lay_bridge_destroy(s->models.bridge);
     lay_encoder_destroy(s->models.encoder);
     lay_llm_destroy(s->models.llm);

@@ -101,6 +101,7 @@ enum lay_status lay_system_load(struct lay_system *s, void (*progress)(void *con
                                 void *context, struct lay_err *err)
 {
     struct loading loading = {progress, context, 0, expected_elements(s)};
+    s->models.workspace = &s->workspace;
     LAY_TRY(lay_dnn_create(&s->dnn, err));
     LAY_TRY(create_weights(s, err));
     listen(s, &loading);

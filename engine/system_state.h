@@ -3,7 +3,7 @@
 #define LAY_ENGINE_SYSTEM_STATE_H
 
 #include "engine/dnn/invariance.h"
-#include "engine/generate/prepare.h"
+#include "engine/generate/workspace.h"
 #include "engine/memory_plan.h"
 #include "engine/system.h"
 #include "engine/system_file.h"
@@ -25,6 +25,7 @@ struct lay_system {
     struct lay_packed *packed[LAY_PART_KINDS];   /* what layers from the packed cache stand on */
     struct lay_str notes;
     struct lay_models models;
+    struct lay_workspace workspace; /* of the models */
     struct lay_invariance invariance;
     struct lay_generate_stats stats;
 };

@@ -2,6 +2,7 @@
 
 #include "engine/base/mem.h"
 #include "engine/generate/generate.h"
+#include "engine/generate/workspace.h"
 
 #include <math.h>
 #include <string.h>
@@ -60,7 +61,6 @@ static int64_t hidden_states(const struct lay_models *models)
 static enum lay_status create(struct group *g, size_t count, struct lay_err *err)
 {
     const struct lay_llm_config *config = lay_llm_config(g->models->llm);
-    const struct lay_kv_shape shape = lay_llm_kv_shape(g->models->llm);
     int64_t most = 0, most_rows = 0, most_source = 0;
     size_t most_pages = 0;
     for (size_t first = 0; first < count;) {
@@ -92,8 +92,9 @@ static enum lay_status create(struct group *g, size_t count, struct lay_err *err
     }
     if (!complete)
         return lay_no_memory(err, "the states of a forward pass");
-    LAY_TRY(lay_encoded_create(g->models, &g->encoded, err));
-    return lay_kv_pool_create(&shape, most_pages * lay_kv_page_bytes(&shape), &g->pool, err);
+    const struct lay_kv_shape shape = lay_llm_kv_shape(g->models->llm);
+    const size_t bytes = most_pages * lay_kv_page_bytes(&shape);
+    return lay_workspace_take(g->models, bytes, SIZE_MAX, &g->pool, &g->encoded, err);
 }
 
 static void destroy(struct group *g)
@@ -109,8 +110,7 @@ static void destroy(struct group *g)
     lay_free(g->x);
     lay_free(g->base_norm);
     lay_free(g->ratio);
-    lay_encoded_destroy(g->encoded);
-    lay_kv_pool_destroy(g->pool);
+    lay_workspace_give(g->models, g->pool, g->encoded);
 }
 
 /* --- what is heard on the way --- */

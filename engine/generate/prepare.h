@@ -12,9 +12,10 @@
 /* The loaded models of a system; all borrowed. */
 struct lay_models {
     struct lay_llm *llm;
-    struct lay_encoder *encoder; /* NULL: plain */
-    struct lay_bridge *bridge;   /* NULL: plain */
-    bool no_soft_prompt;         /* ablation: the mapped states and the boundary are left out */
+    struct lay_encoder *encoder;     /* NULL: plain */
+    struct lay_bridge *bridge;       /* NULL: plain */
+    bool no_soft_prompt;             /* ablation: the mapped states and the boundary are left out */
+    struct lay_workspace *workspace; /* workspace.h; borrowed; NULL: every call has its own */
 };
 
 /* Token ids of one request; borrowed. */

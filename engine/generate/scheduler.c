@@ -2,6 +2,7 @@
 
 #include "engine/base/clock.h"
 #include "engine/base/mem.h"
+#include "engine/generate/workspace.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -112,7 +113,6 @@ enum lay_status lay_scheduler_create(struct lay_scheduler *s, const struct lay_m
                                      const struct lay_prompt_ids *ids, size_t count,
                                      const struct lay_generate_options *options, struct lay_err *err)
 {
-    const struct lay_kv_shape shape = lay_llm_kv_shape(models->llm);
     const size_t batch = (size_t)options->batch_size;
     *s = (struct lay_scheduler){.models = models, .ids = ids, .options = options, .count = count};
     s->order = lay_alloc(count, sizeof *s->order);
@@ -123,9 +123,8 @@ enum lay_status lay_scheduler_create(struct lay_scheduler *s, const struct lay_m
     for (size_t i = 0; i < count; i++)
         s->order[i] = i;
     qsort_r(s->order, count, sizeof *s->order, by_length, s);
-    LAY_TRY(lay_encoded_create(models, &s->encoded, err));
     LAY_TRY(lay_prefixes_create(models, ids, count, &s->prefixes, err));
-    LAY_TRY(lay_kv_pool_create(&shape, pool_bytes(s), &s->pool, err));
+    LAY_TRY(lay_workspace_take(models, pool_bytes(s), options->kv_bytes, &s->pool, &s->encoded, err));
     return check_fit(s, err);
 }
 
@@ -146,8 +145,7 @@ void lay_scheduler_destroy(struct lay_scheduler *s)
     for (int64_t i = 0; i < s->n_ready; i++)
         release(s, &s->ready[s->first_ready + i]);
     lay_prefixes_destroy(s->prefixes, s->pool);
-    lay_kv_pool_destroy(s->pool);
-    lay_encoded_destroy(s->encoded);
+    lay_workspace_give(s->models, s->pool, s->encoded);
     lay_free(s->order);
     lay_free(s->live);
     lay_free(s->waiting);

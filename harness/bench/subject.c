@@ -231,7 +231,7 @@ enum lay_status lay_subject_open(const struct lay_subject_source *source, enum l
                                  struct lay_subject *subject, struct lay_err *err)
 {
     const double start = lay_clock_now();
-    *subject = (struct lay_subject){.dtype = dtype};
+    *subject = (struct lay_subject){.dtype = dtype, .models.workspace = &subject->workspace};
     const enum lay_status status =
         source->system ? load_system(subject, source, err) : load(subject, source, err);
     if (status != LAY_OK) {
@@ -259,6 +259,7 @@ enum lay_status lay_subject_open_shapes(const struct lay_subject_source *source,
 
 void lay_subject_close(struct lay_subject *s)
 {
+    lay_workspace_free(&s->workspace);
     if (!s->system) {
         lay_bridge_destroy(s->models.bridge);
         lay_encoder_destroy(s->models.encoder);

@@ -4,6 +4,7 @@
 #define LAY_HARNESS_BENCH_SUBJECT_H
 
 #include "engine/generate/generate.h"
+#include "engine/generate/workspace.h"
 #include "engine/pack_cache.h"
 #include "engine/shape/shapes.h"
 #include "engine/system.h"
@@ -25,6 +26,7 @@ struct lay_subject {
     struct lay_models models; /* llm NULL: an encoder alone */
     double load_seconds;      /* packing, without the making of random numbers */
     size_t table_bytes;       /* random embedding tables, which a model directory would leave in its file */
+    struct lay_workspace workspace;
     /* what the models stand on */
     struct lay_dnn *dnn;
     struct lay_system *system;

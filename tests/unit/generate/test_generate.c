@@ -1,6 +1,7 @@
 /* Continuous batching: what a request gets does not depend on what else is in flight, and limits are kept. */
 #include "engine/base/file.h"
 #include "engine/base/mem.h"
+#include "engine/generate/workspace.h"
 #include "engine/generate/generate.h"
 #include "engine/store/safetensors_write.h"
 
@@ -203,6 +204,37 @@ static void batch_and_memory_do_not_change_answers(void **state)
     }
 }
 
+/* What a call leaves is taken by the next as long as it is large enough and not above its limit. */
+static void a_workspace_is_kept_and_changes_no_answer(void **state)
+{
+    (void)state;
+    struct lay_err err = {0};
+    struct lay_workspace workspace = {0};
+    struct answers without = {0}, first = {0}, again = {0}, small = {0}, large = {0};
+    const size_t one = lay_generate_kv_bytes(&models, &(struct lay_prompt_ids){.n_prompt = 40}, MAX_NEW);
+    assert_int_equal(generate(3, 4 * one, &without, &err), LAY_OK);
+    models.workspace = &workspace;
+    assert_int_equal(generate(3, 4 * one, &first, &err), LAY_OK);
+    const struct lay_kv_pool *pool = workspace.pool;
+    const struct lay_encoded *encoded = workspace.encoded;
+    const int64_t pages = pool->n_pages;
+    assert_true(pool && encoded && pool->n_free == pages);
+    assert_int_equal(generate(3, 4 * one, &again, &err), LAY_OK);
+    assert_ptr_equal(workspace.pool, pool);
+    assert_ptr_equal(workspace.encoded, encoded);
+    assert_int_equal(generate(3, one, &small, &err), LAY_OK);
+    assert_true(workspace.pool->n_pages < pages);
+    assert_int_equal(generate(3, 4 * one, &large, &err), LAY_OK);
+    assert_int_equal(workspace.pool->n_pages, pages);
+    models.workspace = NULL;
+    lay_workspace_free(&workspace);
+    assert_null(workspace.pool);
+    same_answers(&without, &first);
+    same_answers(&without, &again);
+    same_answers(&without, &small);
+    same_answers(&without, &large);
+}
+
 /* With an end token the answers are those without, cut before its first occurrence. */
 static void eos_ends_a_sequence(void **state)
 {
@@ -379,6 +411,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(batch_and_memory_do_not_change_answers),
+        cmocka_unit_test(a_workspace_is_kept_and_changes_no_answer),
         cmocka_unit_test(eos_ends_a_sequence),
         cmocka_unit_test(stop_texts_end_a_sequence),
         cmocka_unit_test(refuses_what_can_never_fit),
