@@ -11,7 +11,12 @@
 #include <unistd.h>
 
 #define POOL_MIN ((size_t)64 << 20)
+#ifdef __SANITIZE_ADDRESS__ /* no rate is believed there, and every page of the pool has its shadow */
+#define POOL_MAX POOL_MIN
+#else
 #define POOL_MAX ((size_t)1 << 30)
+#endif
+#define POOL_STEP ((size_t)16 << 20)
 #define PATTERN 4096   /* elements after which the pool repeats */
 #define LAYOUT_ROWS 32 /* as in linear.c */
 #define MIN_CALLS 6    /* of a product, however long it takes */
@@ -45,7 +50,8 @@ static void fill(enum lay_dtype dtype, char *memory, size_t bytes)
         memcpy(memory + at, pattern, bytes - at < step ? bytes - at : step);
 }
 
-/* Twice the last-level cache stands between two uses of the same weights, as far as there is memory. */
+/* Twice the last-level cache stands between two uses of the same weights, as far as there is memory; with
+ * room for other layers, because a pool that grows is filled anew. */
 static size_t pool_bytes(size_t weights)
 {
     const long cache = sysconf(_SC_LEVEL3_CACHE_SIZE);
@@ -53,7 +59,7 @@ static size_t pool_bytes(size_t weights)
     const size_t free_bytes = lay_memory_available() / 4;
     bytes = bytes > POOL_MAX ? POOL_MAX : bytes;
     bytes = bytes > free_bytes ? free_bytes : bytes;
-    return (bytes < POOL_MIN ? POOL_MIN : bytes) + weights;
+    return (bytes < POOL_MIN ? POOL_MIN : bytes) + (weights + POOL_STEP - 1) / POOL_STEP * POOL_STEP;
 }
 
 static enum lay_status grow_pool(struct lay_rates *rates, size_t weights, struct lay_err *err)

@@ -63,7 +63,8 @@ class Bench(unittest.TestCase):
                 self.assertAlmostEqual(cell["rows_per_second"] * cell["step_seconds"], cell["rows"], places=6)
                 self.assertAlmostEqual(cell["fraction_of_bound"],
                                        cell["rows_per_second"] / cell["bound_rows_per_second"], places=9)
-                self.assertLessEqual(cell["peak_bytes"], cell["planned_bytes"])
+                if "ASAN_OPTIONS" not in os.environ:  # a sanitizer's own memory is in no plan
+                    self.assertLessEqual(cell["peak_bytes"], cell["planned_bytes"])
                 self.assertEqual(cell["kept_layers"], cell["layers"])
                 self.assertGreater(cell["steadiness"], 0)
                 self.assertLessEqual(cell["steadiness"], 1)

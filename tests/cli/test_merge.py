@@ -31,6 +31,8 @@ def entries(directory):
 
 
 class Base(unittest.TestCase):
+    made = {}
+
     def setUp(self):
         self.dir = inject.scratch(self)
 
@@ -49,7 +51,13 @@ class Base(unittest.TestCase):
         return self.dir / name
 
     def shards(self, count, *more, **keywords):
-        return [self.run_one(f"{i}-of-{count}", "--shard", f"{i}/{count}", *more, **keywords)
+        """Made once for all tests of the class that ask for the same ones; each gets copies."""
+        made = Base.made.get(key := (type(self), count, more, *sorted(map(str, keywords.items()))))
+        if made is None:
+            made = Base.made[key] = inject.scratch(type(self))
+            for i in range(1, count + 1):
+                self.run_one(made / f"{i}-of-{count}", "--shard", f"{i}/{count}", *more, **keywords)
+        return [pathlib.Path(shutil.copytree(made / f"{i}-of-{count}", self.dir / f"{i}-of-{count}"))
                 for i in range(1, count + 1)]
 
     def merge(self, shards, *more, name="merged"):

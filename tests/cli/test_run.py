@@ -9,8 +9,9 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import time
 import unittest
+
+from faults import inject
 
 LAYEVAL = os.environ["LAYEVAL"]
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -106,9 +107,10 @@ class Run(Base):
         self.assertFalse(list(out.rglob("*.tmp-*")) + list(out.rglob(".lock")))
 
     def test_batch_size_and_threads_change_nothing(self):
-        for dtype in ("f32", "bf16"):
+        # Bits are compared in the release build; the sanitizers look at every path once.
+        for dtype in ("bf16",) if inject.SANITIZED else ("f32", "bf16"):
             first = None
-            for batch, threads in ((1, 1), (3, 1), (32, 1), (1, 2), (3, 2), (32, 2)):
+            for batch, threads in ((1, 1), (3, 2)) if inject.SANITIZED else ((1, 1), (3, 1), (32, 1), (1, 2), (3, 2), (32, 2)):
                 out = self.dir / f"{dtype}-{batch}-{threads}"
                 self.succeeds(out, "--dtype", dtype, "--batch-size", batch, "--threads", threads, "--limit", 1,
                               "--max-new-tokens", 12, "--quiet", systems=SYSTEMS)
@@ -159,48 +161,45 @@ class Run(Base):
 
 
 class Interrupted(Base):
-    """One sequence at a time and long answers, so that there is time to interfere."""
-    SLOW = ("--batch-size", 1, "--threads", 1, "--max-new-tokens", 96)
-
-    def reference(self):
-        out = self.dir / "whole"
-        self.succeeds(out, *self.SLOW)
-        return out
+    """One sequence at a time, so that a line of the journal follows the other."""
+    SLOW = ("--batch-size", 1, "--threads", 1, "--max-new-tokens", 8, "--lang", "en,bn")
+    TASKS = ("mgsm", "xnli")
 
     def start(self, out):
-        process = subprocess.Popen(command(out, *self.SLOW), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                                   stderr=subprocess.PIPE, text=True, encoding="utf-8")
-        deadline = time.monotonic() + 120
-        while journal_lines(out) < 3 and process.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.005)
-        self.assertIsNone(process.poll(), "the run was over before it could be interrupted")
-        return process
+        """A process that stands still in front of the fifth line of its journal, the first being the manifest's."""
+        calls = inject.calls_of(*command(self.dir / "log", *self.SLOW, tasks=self.TASKS)[1:])
+        shutil.rmtree(self.dir / "log")
+        fifth = [n for n, call in enumerate(calls, 1) if call == "write"][4]
+        return inject.stopped(*command(out, *self.SLOW, tasks=self.TASKS)[1:], fault=fifth)
 
     def test_signals_and_death_leave_a_run_that_continues(self):
-        whole = self.reference()
+        whole = self.dir / "whole"
+        self.succeeds(whole, *self.SLOW, tasks=self.TASKS)
         total = journal_lines(whole)
         for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 130), (signal.SIGKILL, -signal.SIGKILL)):
             out = self.dir / f"signal-{int(number)}"
             process = self.start(out)
             process.send_signal(number)
+            process.send_signal(signal.SIGCONT)
             _, complaint = process.communicate(timeout=120)
             self.assertEqual(process.returncode, code, complaint)
             done = journal_lines(out)
-            self.assertTrue(3 <= done < total, f"{done} of {total}")
+            self.assertTrue(2 <= done < total, f"{done} of {total}")
             self.assertFalse((out / "results.json").exists())
             if code == 130:
                 self.assertIn(f"{done} of {total} samples are safe", complaint)
                 self.assertIn("repeat the command", complaint)
                 self.assertFalse((out / ".lock").exists())
-            result = self.succeeds(out, *self.SLOW)
+            result = self.succeeds(out, *self.SLOW, tasks=self.TASKS)
             self.assertIn("resuming", result.stderr)
             self.assert_same(whole, out)
 
     def test_a_second_process_is_refused(self):
         out = self.dir / "shared"
         process = self.start(out)
-        second = run(out, *self.SLOW)
+        second = run(out, *self.SLOW, tasks=self.TASKS)
         process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGCONT)
         process.communicate(timeout=120)
         self.assertEqual(second.returncode, 3, second.stderr)
         self.assertIn(f"process {process.pid}", second.stderr)

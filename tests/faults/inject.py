@@ -21,15 +21,32 @@ def scratch(test):
     return directory
 
 
+def disk(fault, mode):
+    """Environment variables by which something happens to the call number `fault` that puts something on disk: `mode`
+    (faults/shim.c)."""
+    variables = {"LD_PRELOAD": os.environ["LAYEVAL_FAULT_SHIM"], "LAYEVAL_FAULT": str(fault), "LAYEVAL_FAULT_MODE": mode}
+    # The sanitizer wants to stand first among preloaded libraries; the shim leaves memory alone.
+    if SANITIZED:
+        variables["ASAN_OPTIONS"] = os.environ["ASAN_OPTIONS"] + ":verify_asan_link_order=0"
+    return variables
+
+
+def stopped(*arguments, fault):
+    """A process that stands still in front of the call number `fault`: send it a signal, then SIGCONT."""
+    process = subprocess.Popen([LAYEVAL, *map(str, arguments)], cwd=ROOT, env={**os.environ, **disk(fault, "stop")},
+                               stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+                               encoding="utf-8")
+    report = os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+    assert report.si_code == os.CLD_STOPPED, "the process was over before the call it was to stop at"
+    return process
+
+
 def layeval(*arguments, fault=None, mode="fail", memory=None, **environment):
-    """`fault`: number of the call that puts something on disk; `mode`: what happens to it (faults/shim.c). `memory`:
-    number of the allocation that fails (not under the sanitizers, which have an allocator of their own)."""
+    """`fault`, `mode`: as for disk(). `memory`: number of the allocation that fails (not under the sanitizers, which
+    have an allocator of their own)."""
     variables = {**os.environ, **environment}
     if fault is not None:
-        variables.update(LD_PRELOAD=os.environ["LAYEVAL_FAULT_SHIM"], LAYEVAL_FAULT=str(fault), LAYEVAL_FAULT_MODE=mode)
-        # The sanitizer wants to stand first among preloaded libraries; the shim leaves memory alone.
-        if SANITIZED:
-            variables["ASAN_OPTIONS"] += ":verify_asan_link_order=0"
+        variables.update(disk(fault, mode))
     if memory is not None:
         variables.update(LD_PRELOAD=os.environ["LAYEVAL_FAULT_MEMORY_SHIM"], LAYEVAL_FAULT_MEMORY=str(memory))
     return subprocess.run([LAYEVAL, *map(str, arguments)], cwd=ROOT, env=variables, stdin=subprocess.DEVNULL, text=True,

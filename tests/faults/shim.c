@@ -6,6 +6,7 @@
  *   full  it and all later ones that need room on the disk return ENOSPC
  *   kill  the process kills itself in front of it
  *   torn  only calls that write bytes count; half of the bytes are written, then the process kills itself
+ *   stop  the process stops in front of it, until it is sent SIGCONT
  *   log   nothing; every call is named on stderr
  * What happened is said on stderr in one line, so that a test knows when N lies beyond the last call. */
 #include <dlfcn.h>
@@ -39,11 +40,11 @@ static void say(const char *what)
 }
 
 enum kind { BYTES, ROOM, OTHER }; /* writes bytes; may need room for them; neither */
-enum mode { FAIL, FULL, KILL, TORN, LOG, MODES };
+enum mode { FAIL, FULL, KILL, TORN, STOP, LOG, MODES };
 
 static enum mode mode_of(void)
 {
-    static const char *const names[MODES] = {"fail", "full", "kill", "torn", "log"};
+    static const char *const names[MODES] = {"fail", "full", "kill", "torn", "stop", "log"};
     const char *name = getenv("LAYEVAL_FAULT_MODE");
     for (int mode = 0; name && mode < MODES; mode++)
         if (strcmp(names[mode], name) == 0)
@@ -69,8 +70,12 @@ static bool struck(const char *function, enum kind kind)
         say(function);
     if (mode == KILL && call == wanted)
         die();
+    if (mode == STOP && call == wanted)
+        raise(SIGSTOP);
+    if (mode == STOP || mode == LOG)
+        return false;
     errno = ENOSPC;
-    return mode == FULL ? call >= wanted && kind != OTHER : mode != LOG && call == wanted;
+    return mode == FULL ? call >= wanted && kind != OTHER : call == wanted;
 }
 
 /* Files that are only read, such as those under /proc, which are looked at by the clock, put nothing on disk.

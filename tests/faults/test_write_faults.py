@@ -15,13 +15,15 @@ WRITES = ("fwrite", "write", "pwrite")
 
 def chosen(calls, mode, some=False):
     """Numbers of the calls to disturb: all; under the sanitizers, for a disk that stays full, and where `some` are
-    enough, the first, a middle and the last of each kind."""
+    enough, the first, a middle and the last of each kind. A killed process frees nothing: under the sanitizers a middle
+    one of each kind will do."""
     if not SANITIZED and mode != "full" and not some:
         return range(1, len(calls) + 1)
     numbers = set()
     for kind in set(calls):
         of_kind = [n for n, call in enumerate(calls, 1) if call == kind]
-        numbers |= {of_kind[0], of_kind[len(of_kind) // 2], of_kind[-1]}
+        middle = of_kind[len(of_kind) // 2]
+        numbers |= {middle} if SANITIZED and mode in ("kill", "torn") else {of_kind[0], middle, of_kind[-1]}
     return sorted(numbers)
 
 
