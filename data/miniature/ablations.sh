@@ -1,27 +1,28 @@
 #!/usr/bin/env bash
-# The paper's ablations of LayAlign on the miniature: trains each variant in the directory that train.sh made, evaluates
-# it on the arithmetic problems and prints one row per variant.
+# The paper's ablations of LayAlign on the miniature's arithmetic: trains each variant in the directory that train.sh made,
+# evaluates it and prints one row per variant.
 #
 #   LAYEVAL=build/layeval data/miniature/ablations.sh OUT [VARIANT…]
-#
-# STAGE1_STEPS and STAGE2_STEPS in the environment make it shorter.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 LAYEVAL=$(realpath "${LAYEVAL:?the binary}")
 cd "${1:?usage: ablations.sh OUT [VARIANT…]}"
 shift
+# shellcheck source=data/miniature/steps.sh
+. "$here/steps.sh"
 
-# name | keys of the system | keys of its bridge | options of stage 1 ("-": skipped) | options of stage 2 ("-": skipped)
+# name | keys of the system | keys of its bridge | options of stage 1 | options of stage 2
+# A stage "-" is skipped, a stage "=" is that of train.sh.
 VARIANTS=(
-    "layalign||||"
+    "layalign|||=|="
     "no-adapter|\"adapter_attention\": false,|||"
     "no-soft-prompt|\"soft_prompt\": false,|||"
-    "no-text-prompt|\"text_prompt\": false,|||--no-text-prompt"
+    "no-text-prompt|\"text_prompt\": false,||=|--no-text-prompt"
     "text-prompt-in-stage-1|||--text-prompt|"
-    "stage-1-only||||-"
+    "stage-1-only|||=|-"
     "stage-2-only|||-|"
-    "english-task-data||||--lang en"
+    "english-task-data|||=|--lang en"
     "last-encoder-layer||\"encoder_layers\": [4],||"
     "first-encoder-layers||\"encoder_layers\": [0, 1],||"
     "last-encoder-layers||\"encoder_layers\": [3, 4],||"
@@ -32,26 +33,25 @@ VARIANTS=(
     "wide-aligner||\"structure\": \"Wide\",||"
     "hidden-gate||\"gate\": \"hidden\",||"
 )
-# As in train.sh, if the environment does not say otherwise.
-: "${STAGE1_STEPS:=800}" "${STAGE2_STEPS:=2500}"
-COMMON=(--batch-size 32 --clip 1 --threads 1 --save-dtype bf16 --save-every 100)
 
 # The stages that VARIANT has; prints the folder of its bridge.
 train() {
     local name=$1 stage1=$2 stage2=$3 bridge='' options=()
-    if [ "$stage1" != - ]; then
+    if [ "$stage1" = = ]; then
+        bridge=train/layalign-1/last/bridge
+    elif [ "$stage1" != - ]; then
         # shellcheck disable=SC2086 # options are words
-        "$LAYEVAL" train --system "ablations/$name.json" --stage translation --data data/train $stage1 \
-            --out "ablations/$name-1" --steps $STAGE1_STEPS --lr 2e-3 "${COMMON[@]}" >&2
+        "$LAYEVAL" train --system "ablations/$name.json" "${STAGE1[@]}" $stage1 --out "ablations/$name-1" >&2
         bridge=ablations/$name-1/last/bridge
-        options=(--init "$bridge/model.safetensors")
     fi
-    if [ "$stage2" != - ]; then
-        [[ $stage2 = *--lang* ]] || stage2="--lang en,de,es $stage2"
+    if [ "$stage2" = = ]; then
+        bridge=train/layalign-mgsm/last/bridge
+    elif [ "$stage2" != - ]; then
+        [ -z "$bridge" ] || options=(--init "$bridge/model.safetensors")
+        [[ $stage2 = *--lang* ]] || stage2="--lang $TASK_LANGUAGES $stage2"
         # shellcheck disable=SC2086
-        "$LAYEVAL" train --system "ablations/$name.json" --stage task --task mgsm,x-csqa,xnli --limit 8000 \
-            --data data/train $stage2 ${options[@]+"${options[@]}"} --out "ablations/$name-2" --steps $STAGE2_STEPS \
-            --lr 1e-3 "${COMMON[@]}" >&2
+        "$LAYEVAL" train --system "ablations/$name.json" "${STAGE2[@]}" --task mgsm --limit "${STAGE2_ITEMS[mgsm]}" \
+            --steps "${STAGE2_STEPS[mgsm]}" $stage2 ${options[@]+"${options[@]}"} --out "ablations/$name-2" >&2
         bridge=ablations/$name-2/last/bridge
     fi
     printf '%s' "$bridge"
@@ -59,7 +59,7 @@ train() {
 
 # put_system NAME KEYS BRIDGE_KEYS BRIDGE
 put_system() {
-    printf '{"name": "%s", "method": "layalign", "llm": {"path": "../train/llm/last/llm"}, %s
+    printf '{"name": "%s", "method": "layalign", "llm": {"path": "../train/notes/last/llm"}, %s
  "encoder": {"path": "../train/encoder/last/encoder"}, "bridge": {%s "path": "../%s/model.safetensors"},
  "prompt_set": "mindmerger", "max_new_tokens": 48}\n' "$1" "$2" "$3" "$4" >"ablations/$1.json"
 }

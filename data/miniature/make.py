@@ -34,6 +34,7 @@ TRAIN = {
     "pairs": {"en": 12000, "high": 16000, "low": 8000},
 }
 SHEETS = 40000  # lists and premises with several questions, English
+NOTES = 40000  # prompts behind notes of what they say
 TEST = {"math": 250, "x-csqa": 250, "xnli": 250}
 CORPUS_LINES = {"en": 4000, "high": 2000, "low": 2000}
 CHARACTER_LINES = 100  # of every other language in the LLM's corpus: it knows their letters, not their words
@@ -64,6 +65,11 @@ class Language:
 def read_languages():
     folder = os.path.join(HERE, "languages")
     return {name[:-5]: Language(os.path.join(folder, name)) for name in sorted(os.listdir(folder))}
+
+
+def read_prompts():
+    with open(os.path.join(HERE, "..", "prompts", "mindmerger.json"), encoding="utf-8") as file:
+        return json.load(file)["tasks"]
 
 
 # --- facts ----------------------------------------------------------------------------------------------------------
@@ -297,6 +303,56 @@ def write_sheets(out, rng, english, held_out, scale):
                [as_json(rng.choice((choice_sheet, pair_sheet))(rng, english, held_out)) for _ in range(round(SHEETS * scale))])
 
 
+def scramble(rng, languages):
+    """Makes English illegible: words become those of no language in a script of one; letters of choices stay, names may."""
+    others = [language for iso, language in languages.items() if iso != "en"]
+    sentences = "".join(rng.choice(others).sentences.values())
+    letters = sorted({c for c in re.sub(r"{.*?}", "", sentences) if c.isalpha()})
+    words = {}
+    if rng.random() < 0.5:
+        words = {name["is"]: name["is"] for name in languages["en"].names}
+
+    def word(match):
+        known = match.group(0)
+        new = "".join(rng.choice(letters) for _ in range(rng.randint(1, 3)))
+        return known if len(known) == 1 else words.setdefault(known, new)
+    return lambda text: re.sub(r"[A-Za-z]+", word, text)
+
+
+def note(rng, languages, prompts, held_out):
+    """A task whose prompt is often illegible, what it says in front of it: what a bridge will do for the LLM."""
+    english = languages["en"]
+    task = rng.choices(("mgsm", "x-csqa", "xnli", "translation"), (3, 5, 6, 3))[0]
+    if task == "mgsm":
+        facts = fresh(rng, english, make_problem, tell, held_out)
+        said, target = {"question": tell(english, facts)}, worked_answer(facts)
+    elif task == "x-csqa":
+        facts = fresh(rng, english, make_choice, choice_text, held_out)
+        stem, choices = say_choice(english, facts)
+        said = {"stem": stem, "options": "\t".join("%s. %s" % item for item in zip(LETTERS, choices))}
+        target = LETTERS[facts["choices"].index(facts["o"])]
+    elif task == "xnli":
+        facts = fresh(rng, english, make_pair, pair_text, held_out)
+        said, target = dict(zip(("sentence1", "sentence2"), say_pair(english, facts))), facts["label"].capitalize()
+    else:
+        target = make_sentence(rng, english, held_out)(english)
+        said = {"source language": "English", "target language": "English", "source": target}
+    prompt = prompts[task]["prompt"]
+    if task == "translation" or rng.random() < 0.4:
+        return {"prompt": prompt.format(**said), "target": target}
+    front = " ".join(prompts[task]["encoder"].format(**said).split())
+    scrambled = scramble(rng, languages)
+    behind = {key: scrambled(text) for key, text in said.items()}
+    return {"prompt": front + "\n" + prompt.format(**behind), "target": target}
+
+
+def write_notes(out, rng, languages, held_out, scale):
+    """What the LLM is trained on last: to take from the context what the prompt does not tell it."""
+    prompts = read_prompts()
+    save_lines(out + "/train/notes.jsonl",
+               [as_json(note(rng, languages, prompts, held_out)) for _ in range(round(NOTES * scale))])
+
+
 def count_of(kind, language, scale):
     counts = TRAIN[kind]
     return round(scale * (counts["en"] if language.iso == "en" else counts[language.resource]))
@@ -334,9 +390,7 @@ def write_pairs(out, rng, languages, held_out, scale):
 
 def write_corpora(out, rng, languages, held_out):
     english = languages["en"]
-    with open(os.path.join(HERE, "..", "prompts", "mindmerger.json"), encoding="utf-8") as file:
-        prompts = [line for task in json.load(file)["tasks"].values()
-                   for line in task["prompt"].split("\n") if line and "{" not in line]
+    prompts = [line for task in read_prompts().values() for line in task["prompt"].split("\n") if line and "{" not in line]
     llm, encoder = [], []
     for iso, language in languages.items():
         lines = [make_sentence(rng, english, held_out)(language)
@@ -370,6 +424,7 @@ def main():
         write_tests(args.out + "/" + name, numbers(name + " items"), languages, held_out)
     write_tasks(args.out, numbers("tasks"), languages, held_out, args.scale)
     write_sheets(args.out, numbers("sheets"), english, held_out, args.scale)
+    write_notes(args.out, numbers("notes"), languages, held_out, args.scale)
     write_pairs(args.out, numbers("pairs"), languages, held_out, args.scale)
     write_corpora(args.out, numbers("corpora"), languages, held_out)
 

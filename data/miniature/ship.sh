@@ -8,14 +8,17 @@ out=${1:?usage: ship.sh OUT DEST} dest=${2:?usage: ship.sh OUT DEST}
 MGSM=40 OTHERS=24 # items a language
 
 rm -rf "$dest"
-mkdir -p "$dest/bridges" "$dest/data"
-cp -r "$out/train/llm/last/llm" "$out/train/encoder/last/encoder" "$dest"
-for method in langbridge mindmerger layalign; do
-    cp -r "$out/train/$method-2/last/bridge" "$dest/bridges/$method"
-done
-for system in plain langbridge mindmerger layalign; do
-    sed -e 's|train/llm/last/llm|llm|; s|train/encoder/last/encoder|encoder|; s|train/\([a-z]*\)-2/last/bridge|bridges/\1|' \
-        "$out/$system.json" >"$dest/$system.json"
+mkdir -p "$dest"
+cp -r "$out/train/notes/last/llm" "$out/train/encoder/last/encoder" "$dest"
+for task in mgsm x-csqa xnli; do
+    mkdir -p "$dest/$task"
+    for method in langbridge mindmerger layalign; do
+        cp -r "$out/train/$method-$task/last/bridge" "$dest/$task/$method"
+    done
+    for system in plain langbridge mindmerger layalign; do
+        sed -e "s|train/notes/last/llm|llm|; s|train/encoder/last/encoder|encoder|; s|../train/$system-$task/last/bridge|$system|" \
+            "$out/$task/$system.json" >"$dest/$task/$system.json"
+    done
 done
 (cd "$out/data/test" && find . -type f) | while read -r file; do
     case $file in

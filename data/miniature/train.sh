@@ -8,7 +8,8 @@
 #   data/    training and test data, SentencePiece models
 #   start/   models with random weights
 #   train/   one training run each
-#   *.json   the four systems;  eval/  their runs and the comparison
+#   mgsm/, x-csqa/, xnli/   the four systems of each task, which share all but the bridge's second stage
+#   eval/    their runs and comparisons, a folder a task
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -17,10 +18,10 @@ out=${1:?usage: train.sh OUT}
 mkdir -p "$out"
 cd "$out"
 
-# Steps of 32 samples. Two processes train side by side on one thread each: these models are too small for two.
-SHEET_STEPS=1000 LLM_STEPS=5000 TRANSLATOR_STEPS=1500 ENCODER_STEPS=1500 STAGE1_STEPS=800 STAGE2_STEPS=2500
+# shellcheck source=data/miniature/steps.sh
+. "$here/steps.sh"
+SHEET_STEPS=1000 LLM_STEPS=5000 NOTES_STEPS=600 TRANSLATOR_STEPS=1500 ENCODER_STEPS=1500
 LANGUAGES=en,de,es,sw,bn,th
-COMMON=(--batch-size 32 --clip 1 --threads 1 --save-dtype bf16 --save-every 100)
 WHOLE_MODEL=(--beta1 0.9 --beta2 0.98 --weight-decay 0)
 
 say() { printf '%s\n' "miniature: $*" >&2; }
@@ -68,24 +69,35 @@ system() {
 }
 
 make_systems() {
-    local llm=train/llm/last/llm encoder=train/encoder/last/encoder method
+    local llm=train/notes/last/llm encoder=train/encoder/last/encoder task method prompts
     system start-llm.json start-llm plain start/llm '' '' mindmerger
     system sheets-llm.json sheets-llm plain train/sheets/last/llm '' '' mindmerger
     system translator.json translator mindmerger train/sheets/last/llm start/encoder none mindmerger
-    system translator-llm.json translator-llm mindmerger $llm train/translator/last/encoder none mindmerger
-    system plain.json plain plain $llm '' '' metamath
-    system langbridge.json langbridge langbridge $llm $encoder train/langbridge-2/last/bridge langbridge
-    for method in mindmerger layalign; do
-        system $method.json $method $method $llm $encoder train/$method-2/last/bridge/model.safetensors mindmerger
+    system tasks-llm.json tasks-llm plain train/llm/last/llm '' '' mindmerger
+    system translator-llm.json translator-llm mindmerger train/llm/last/llm train/translator/last/encoder none mindmerger
+    for task in "${TASKS[@]}"; do
+        mkdir -p "$task"
+        system "$task/plain.json" plain plain ../$llm '' '' metamath
+        for method in langbridge mindmerger layalign; do
+            prompts=mindmerger
+            [ $method != langbridge ] || prompts=langbridge
+            system "$task/$method.json" $method $method ../$llm ../$encoder "../train/$method-$task/last/bridge" $prompts
+        done
     done
 }
 
-# both LOG COMMAND, OTHER_LOG OTHER: two functions side by side; what they say goes to train/LOG.log.
-both() {
-    "$2" 2>"train/$1.log" &
-    local first=$!
-    "$4" 2>"train/$3.log" &
-    wait $first && wait $! || { tail -n 3 "train/$1.log" "train/$3.log" >&2; return 1; }
+# together NAME…: train_NAME of each at once; what they say goes to train/NAME.log.
+together() {
+    local name pids=() failed=0
+    for name in "$@"; do
+        "train_$name" 2>"train/$name.log" &
+        pids+=($!)
+    done
+    for name in "$@"; do
+        wait "${pids[0]}" || { failed=1 && say "$name: $(tail -n 1 "train/$name.log")"; }
+        pids=("${pids[@]:1}")
+    done
+    return $failed
 }
 
 # English is all the LLM ever sees: first lists and premises with several questions each, because one letter or label a
@@ -103,6 +115,13 @@ train_llm() {
         "${WHOLE_MODEL[@]}" "${COMMON[@]}"
 }
 
+# ... then to answer prompts that it cannot read from what stands in front of them. Large LLMs can; one that has only seen
+# English asked once takes the nearest list of choices for the one that is meant, whatever a bridge puts in front.
+train_notes() {
+    "$LAYEVAL" train --system tasks-llm.json --stage task --data data/train/notes.jsonl --out train/notes \
+        --steps $NOTES_STEPS --lr 1.5e-3 --dev 100 --dev-every 200 "${WHOLE_MODEL[@]}" "${COMMON[@]}"
+}
+
 # The encoder becomes multilingual by translating six languages to English, with a decoder that starts as the LLM after
 # its first stage and learns beside it ...
 train_translator() {
@@ -111,37 +130,37 @@ train_translator() {
         "${WHOLE_MODEL[@]}" "${COMMON[@]}"
 }
 
-# ... then through the LLM, which stays as it is. Decoder and bridge are thrown away.
+# ... then through the LLM as it is by then. Decoder and bridge are thrown away.
 train_encoder() {
-    say "the encoder through the LLM, $ENCODER_STEPS steps"
     "$LAYEVAL" train --system translator-llm.json --stage translation --train bridge,encoder --lang $LANGUAGES \
         --data data/train --init train/translator/last/bridge/model.safetensors --out train/encoder \
         --steps $ENCODER_STEPS --lr 1e-3 --dev 200 --dev-every 500 "${WHOLE_MODEL[@]}" "${COMMON[@]}"
 }
 
-# The two stages of the papers, encoder and LLM frozen. Task data are English and high-resource languages only.
+# The two stages of the papers, encoder and LLM frozen; the second once for each task, as there.
 train_bridge() {
-    "$LAYEVAL" train --system "$1.json" --stage translation --data data/train --out "train/$1-1" \
-        --steps $STAGE1_STEPS --lr 2e-3 "${COMMON[@]}" &&
-        "$LAYEVAL" train --system "$1.json" --stage task --task mgsm,x-csqa,xnli --lang en,de,es --limit 8000 \
-            --data data/train --init "train/$1-1/last/bridge/model.safetensors" --out "train/$1-2" \
-            --steps $STAGE2_STEPS --lr 1e-3 "${COMMON[@]}"
+    "$LAYEVAL" train --system "mgsm/$1.json" "${STAGE1[@]}" --out "train/$1-1"
+    local task
+    for task in "${TASKS[@]}"; do
+        "$LAYEVAL" train --system "$task/$1.json" "${STAGE2[@]}" --lang $TASK_LANGUAGES --task "$task" \
+            --limit "${STAGE2_ITEMS[$task]}" --steps "${STAGE2_STEPS[$task]}" \
+            --init "train/$1-1/last/bridge/model.safetensors" --out "train/$1-$task"
+    done
 }
 
-layalign_bridge() {
-    train_bridge layalign
-}
-
-other_bridges() {
-    train_bridge mindmerger && train_bridge langbridge
-}
+train_langbridge() { train_bridge langbridge; }
+train_mindmerger() { train_bridge mindmerger; }
+train_layalign() { train_bridge layalign; }
 
 evaluate() {
-    say "evaluation"
-    "$LAYEVAL" run --system plain.json --system langbridge.json --system mindmerger.json --system layalign.json \
-        --task mgsm,x-csqa,xnli --lang available --data data/test --out eval
-    "$LAYEVAL" compare eval/plain eval/langbridge eval/mindmerger eval/layalign >eval/compare.txt
-    say "comparison with intervals: $out/eval/compare.txt"
+    local task
+    for task in "${TASKS[@]}"; do
+        say "evaluation: $task"
+        "$LAYEVAL" run --system "$task/plain.json" --system "$task/langbridge.json" --system "$task/mindmerger.json" \
+            --system "$task/layalign.json" --task "$task" --lang available --data data/test --out "eval/$task"
+        "$LAYEVAL" compare "eval/$task"/{plain,langbridge,mindmerger,layalign} >"eval/$task.txt"
+    done
+    say "comparisons with intervals: $out/eval/*.txt"
 }
 
 make_data
@@ -150,8 +169,9 @@ make_systems
 mkdir -p train
 train_sheets
 say "the LLM, $LLM_STEPS steps; the encoder with a decoder of its own, $TRANSLATOR_STEPS steps"
-both llm train_llm translator train_translator
-train_encoder
-say "bridges, $STAGE1_STEPS and $STAGE2_STEPS steps"
-both layalign layalign_bridge others other_bridges
+together llm translator
+say "the LLM on notes, $NOTES_STEPS steps; the encoder through the LLM, $ENCODER_STEPS steps"
+together notes encoder
+say "bridges, $STAGE1_STEPS steps of translation, then ${STAGE2_STEPS[mgsm]}, ${STAGE2_STEPS[x-csqa]} and ${STAGE2_STEPS[xnli]} of the tasks"
+together langbridge mindmerger layalign
 evaluate

@@ -58,6 +58,7 @@ class Miniature(unittest.TestCase):
                         (one / split / "xnli" / "test-en.tsv").read_text(encoding="utf-8").splitlines()}
             self.assertFalse(labels & held_out)
             self.check_sheets(one / "train" / "sheets.jsonl", held_out)
+            self.check_notes(one / "train" / "notes.jsonl", held_out | questions)
             english = (one / "train" / "bilingual_pairs" / "en-bn" / "train_100k.en").read_text(encoding="utf-8")
             self.assertFalse(questions & set(english.splitlines()))
 
@@ -90,6 +91,31 @@ class Miniature(unittest.TestCase):
                 self.assertEqual(label, right)
                 self.assertNotIn((given.strip(), claim), held_out)
         self.assertTrue(all(kinds.values()))
+
+    def check_notes(self, path, held_out):
+        """A prompt that is illegible has what it says in front, with the letter or label it had, and nothing held out."""
+        with open(ROOT / "data" / "miniature" / "languages" / "en.json", encoding="utf-8") as file:
+            english = json.load(file)
+        thing = {need: english["objects"][name]["is"] for name, need in english["needs"].items()}
+        behind = 0
+        for line in path.read_text(encoding="utf-8").splitlines():
+            note = json.loads(line)
+            front, _, rest = note["prompt"].partition("\n")
+            choices = re.fullmatch(r"\w+ wants to (.*?)\. What does \w+ need\? Options:(.*) Answer:", front)
+            pair = re.fullmatch(r"Premise: (.*) Hypothesis: (.*) Label:", front)
+            if choices:
+                letters = {choice[3:]: choice[0] for choice in re.findall(r"[A-E]\. \w+", choices[2])}
+                self.assertEqual(letters[thing[choices[1]]], note["target"])
+                self.assertEqual(re.findall(r"\b[A-E](?=\. )", rest), list("ABCDE"))
+            elif pair:
+                self.assertNotIn((pair[1], pair[2]), held_out)
+                self.assertTrue(rest.startswith("Premise: ") and rest.endswith("\nLabel:"))
+            else:
+                self.assertNotIn(front, held_out)
+                continue
+            behind += 1
+            self.assertFalse(set(re.findall(r"\b[a-z]{4,}\b", front)) & set(re.findall(r"\b[a-z]{4,}\b", rest)), note)
+        self.assertTrue(behind)
 
     def test_shipped_systems(self):
         with tempfile.TemporaryDirectory() as scratch:
