@@ -136,6 +136,9 @@ enum lay_status lay_linear_run_panels(const struct lay_linear *l, const float *x
                                       bool accumulate, struct lay_err *err);
 enum lay_status lay_linear_run_quantised(const struct lay_linear *l, const float *x, float *y, int64_t rows,
                                          bool accumulate, struct lay_err *err);
+/* All layers of this form; rows are rounded once where all take them alike. */
+enum lay_status lay_linear_run_whole_each(const struct lay_linear *const *layers, int n, const float *x,
+                                          float *const *y, int64_t rows, struct lay_err *err);
 /* All layers of this form. */
 enum lay_status lay_linear_run_quantised_each(const struct lay_linear *const *layers, int n, const float *x,
                                               float *const *y, int64_t rows, struct lay_err *err);

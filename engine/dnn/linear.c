@@ -280,11 +280,17 @@ enum lay_status lay_linear_forward(const struct lay_linear *linear, const float 
 enum lay_status lay_linear_forward_each(const struct lay_linear *const *layers, int n, const float *x,
                                         float *const *y, int64_t rows, struct lay_err *err)
 {
-    bool quantised = rows > 0;
+    static enum lay_status (*const run[])(const struct lay_linear *const *, int, const float *,
+                                          float *const *, int64_t, struct lay_err *) = {
+        [LAY_LINEAR_WHOLE] = lay_linear_run_whole_each,
+        [LAY_LINEAR_QUANTISED] = lay_linear_run_quantised_each,
+        [LAY_LINEAR_PANELS] = NULL,
+    };
+    bool alike = rows > 0 && n > 0;
     for (int i = 0; i < n; i++)
-        quantised = quantised && layers[i]->form == LAY_LINEAR_QUANTISED;
-    if (quantised)
-        return lay_linear_run_quantised_each(layers, n, x, y, rows, err);
+        alike = alike && layers[i]->form == layers[0]->form;
+    if (alike && run[layers[0]->form])
+        return run[layers[0]->form](layers, n, x, y, rows, err);
     for (int i = 0; i < n; i++)
         LAY_TRY(lay_linear_forward(layers[i], x, y[i], rows, false, err));
     return LAY_OK;

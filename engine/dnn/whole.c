@@ -92,6 +92,29 @@ static enum lay_status run_block(const struct lay_linear *l, const float *x, flo
     return LAY_OK;
 }
 
+enum lay_status lay_linear_run_whole_each(const struct lay_linear *const *layers, int n, const float *x,
+                                          float *const *y, int64_t rows, struct lay_err *err)
+{
+    const int64_t step = lay_block_rows(rows), in = layers[0]->in;
+    for (int64_t r = 0; r < rows; r += step) {
+        const int64_t count = rows - r < step ? rows - r : step;
+        const void *src = NULL;
+        for (int i = 0; i < n; i++) {
+            const struct lay_linear *l = layers[i];
+            float *dst = y[i] + r * l->out;
+            if (padded(l, count) > count || l->type != layers[0]->type || l->part_in != layers[0]->part_in) {
+                LAY_TRY(run_block(l, x + r * in, dst, count, false, err));
+                src = NULL; /* its rows are where ours were */
+                continue;
+            }
+            if (!src)
+                LAY_TRY(prepare_rows(l, x + r * in, count, count, &src, err));
+            LAY_TRY(multiply(l, src, dst, count, false, err));
+        }
+    }
+    return LAY_OK;
+}
+
 enum lay_status lay_linear_run_whole(const struct lay_linear *l, const float *x, float *y, int64_t rows,
                                      bool accumulate, struct lay_err *err)
 {

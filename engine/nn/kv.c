@@ -167,8 +167,9 @@ void lay_kv_write_spans(const struct lay_kv_pool *pool, int64_t layer, const str
         assert(lay_kv_pages_for(spans[i].position + spans[i].n_rows) <= spans[i].kv->n_pages);
         rows += spans[i].n_rows;
     }
-    /* Every head of a token has its own place. */
-#pragma omp parallel if (rows * heads * d > 8192)
+    /* Every head of a token has its own place. Each number of a key goes to a line of its own, so a few rows
+     * already wait for the memory long enough to be shared. */
+#pragma omp parallel if (rows * heads * d > 2048)
     for (int64_t i = 0; i < n_spans; i++) {
         const struct lay_attention_span *span = &spans[i];
 #pragma omp for collapse(2) schedule(static) nowait
