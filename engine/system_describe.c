@@ -12,7 +12,7 @@ static cJSON *describe_llm(const struct lay_system *s)
     cJSON_AddNumberToObject(llm, "rope_theta", c->rope_theta);
     cJSON_AddStringToObject(llm, "rope_scaling", c->rope_scaling);
     cJSON_AddNumberToObject(llm, "bos_id", c->bos_id);
-    cJSON_AddItemToObject(llm, "eos_ids", cJSON_CreateIntArray(c->eos_ids, c->n_eos));
+    lay_json_add(llm, "eos_ids", cJSON_CreateIntArray(c->eos_ids, c->n_eos));
     cJSON_AddStringToObject(llm, "tokenizer_hash", lay_tokenizer_hash(s->llm_tokenizer));
     return llm;
 }
@@ -35,7 +35,7 @@ static cJSON *layer_list(const int64_t *layers, int64_t count)
         return cJSON_CreateString("all in the checkpoint");
     cJSON *list = cJSON_CreateArray();
     for (int64_t i = 0; i < count; i++)
-        cJSON_AddItemToArray(list, cJSON_CreateNumber((double)layers[i]));
+        lay_json_add(list, NULL, cJSON_CreateNumber((double)layers[i]));
     return list;
 }
 
@@ -44,9 +44,8 @@ static cJSON *describe_bridge(const struct lay_system *s)
     const struct lay_bridge_options *b = &s->file.bridge;
     cJSON *bridge = cJSON_CreateObject();
     if (b->method == LAY_LAYALIGN) {
-        cJSON_AddItemToObject(bridge, "encoder_layers", layer_list(b->encoder_layers, b->n_encoder_layers));
-        cJSON_AddItemToObject(bridge, "language_layers",
-                              layer_list(b->language_layers, b->n_language_layers));
+        lay_json_add(bridge, "encoder_layers", layer_list(b->encoder_layers, b->n_encoder_layers));
+        lay_json_add(bridge, "language_layers", layer_list(b->language_layers, b->n_language_layers));
         cJSON_AddBoolToObject(bridge, "adapter_attention", !b->no_adapter);
         for (int key = 0; key < LAY_FORM_KEYS; key++)
             cJSON_AddStringToObject(bridge, lay_form_key(key), lay_form_name(&b->form, key));
@@ -90,14 +89,14 @@ cJSON *lay_system_describe(const struct lay_system *s)
     cJSON *description = cJSON_CreateObject();
     cJSON_AddStringToObject(description, "name", s->file.name);
     cJSON_AddStringToObject(description, "method", lay_system_method(s));
-    cJSON_AddItemToObject(description, "llm", describe_llm(s));
+    lay_json_add(description, "llm", describe_llm(s));
     if (!lay_system_is_plain(s)) {
-        cJSON_AddItemToObject(description, "encoder", describe_encoder(s));
-        cJSON_AddItemToObject(description, "bridge", describe_bridge(s));
+        lay_json_add(description, "encoder", describe_encoder(s));
+        lay_json_add(description, "bridge", describe_bridge(s));
     }
     const bool int8 = s->precision.dtype == LAY_I8;
     if (int8)
-        cJSON_AddItemToObject(description, "quantised", describe_quantised(s));
+        lay_json_add(description, "quantised", describe_quantised(s));
     if (s->models.llm) {
         char hex[LAY_HASH_HEX];
         fingerprint(s, hex);

@@ -174,6 +174,14 @@ enum lay_status lay_json_missing(const char *where, const char *key, struct lay_
     return lay_fail(err, LAY_ERR_INPUT, "%s: \"%s\" is missing", where, key);
 }
 
+bool lay_json_add(cJSON *parent, const char *key, cJSON *item)
+{
+    if (item && (key ? cJSON_AddItemToObject(parent, key, item) : cJSON_AddItemToArray(parent, item)))
+        return true;
+    cJSON_Delete(item);
+    return false;
+}
+
 void lay_json_put_string(struct lay_str *out, const char *text, size_t length)
 {
     static const char *const short_escape[128] = {

@@ -40,6 +40,10 @@ enum lay_status lay_json_only_keys(const cJSON *object, const char *where, const
 /* Complains that `key` is required. */
 enum lay_status lay_json_missing(const char *where, const char *key, struct lay_err *err);
 
+/* Takes item, which may be NULL, as the member `key` of an object or, without a key, as the next element of an
+ * array. False, and item is deleted, where memory ran out: cJSON's own functions leave it to nobody. */
+bool lay_json_add(cJSON *parent, const char *key, cJSON *item);
+
 /* A JSON string with quotes, escaped as Python's json.dumps(ensure_ascii=False) does. */
 void lay_json_put_string(struct lay_str *out, const char *text, size_t length);
 /* The shortest decimal that reads back as the same double, written as Python's repr (18.0, 0.1, 1e+16, inf).

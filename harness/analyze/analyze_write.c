@@ -65,7 +65,7 @@ static cJSON *describe(const struct lay_analyze_options *options, const struct l
 {
     cJSON *about = cJSON_CreateObject();
     cJSON_AddStringToObject(about, "layeval_version", LAYEVAL_VERSION);
-    cJSON_AddItemToObject(about, "system", lay_system_describe(system));
+    lay_json_add(about, "system", lay_system_describe(system));
     cJSON_AddStringToObject(about, "dtype", lay_precision_name(lay_system_dtype(system)));
     cJSON *sentences = cJSON_AddObjectToObject(about, "sentences");
     cJSON_AddStringToObject(sentences, "source", lay_str_text(&parallel->about));

@@ -214,7 +214,7 @@ static cJSON *describe(const struct lay_check *check, const struct lay_run_syste
     cJSON_AddStringToObject(root, "dtype", check->dtype);
     cJSON_AddStringToObject(root, "against", check->dtype_against);
     cJSON_AddStringToObject(root, "against_manifest", check->against.manifest_hash);
-    cJSON_AddItemToObject(root, "weights_fingerprint", cJSON_Duplicate(fingerprint, true));
+    lay_json_add(root, "weights_fingerprint", cJSON_Duplicate(fingerprint, true));
     cJSON_AddNumberToObject(root, "samples", (double)a->samples);
     cJSON_AddNumberToObject(root, "same_output", (double)a->same_output);
     cJSON_AddNumberToObject(root, "same_answer", (double)a->same_answer);

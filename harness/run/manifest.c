@@ -14,18 +14,10 @@ const char *lay_match_name(enum lay_match match)
 /* --- building: cJSON's adders answer NULL when memory runs out; one check at the end of each function
  * suffices because a lost member shows in `ok` --- */
 
-static bool add_item(cJSON *object, const char *key, cJSON *item)
-{
-    if (item && (key ? cJSON_AddItemToObject(object, key, item) : cJSON_AddItemToArray(object, item)))
-        return true;
-    cJSON_Delete(item);
-    return false;
-}
-
 /* One that need not be there. */
 static bool move_item(cJSON *object, const char *key, cJSON *item)
 {
-    return !item || add_item(object, key, item);
+    return !item || lay_json_add(object, key, item);
 }
 
 static bool add_number(cJSON *object, const char *key, int64_t number)
@@ -53,14 +45,14 @@ static bool add_stops(cJSON *array, const struct lay_prompt_set *prompts,
     bool ok = true;
     for (size_t i = 0; i < count && ok; i++)
         if (!holds_string(array, stops[i]))
-            ok = add_item(array, NULL, cJSON_CreateString(stops[i]));
+            ok = lay_json_add(array, NULL, cJSON_CreateString(stops[i]));
     return ok;
 }
 
 static bool add_language(cJSON *languages, const struct lay_workload_cell *cell)
 {
     cJSON *language = cJSON_CreateObject();
-    return add_item(languages, NULL, language) && add_string(language, "language", cell->language->iso) &&
+    return lay_json_add(languages, NULL, language) && add_string(language, "language", cell->language->iso) &&
            add_string(language, "file", cell->file) && add_string(language, "layout", cell->data->layout) &&
            add_string(language, "hash", cell->data->hash) &&
            add_number(language, "n", (int64_t)cell->wanted) &&
@@ -88,7 +80,7 @@ static bool add_tasks(cJSON *manifest, const struct lay_workload *workload,
         const struct lay_workload_cell *cell = &workload->cells[i];
         if (i == 0 || workload->cells[i - 1].task != cell->task) {
             cJSON *task = cJSON_CreateObject();
-            ok = add_item(tasks, NULL, task) && add_string(task, "task", cell->task->name) &&
+            ok = lay_json_add(tasks, NULL, task) && add_string(task, "task", cell->task->name) &&
                  add_number(task, "version", cell->task->version) &&
                  add_label_words(task, prompts, cell->task) &&
                  (languages = cJSON_AddArrayToObject(task, "languages")) != NULL;
@@ -166,7 +158,7 @@ static bool add_system(cJSON *manifest, const struct lay_system *system, cJSON *
         return false;
     *fingerprint = cJSON_DetachItemFromObjectCaseSensitive(description, "weights_fingerprint");
     *quantised = cJSON_DetachItemFromObjectCaseSensitive(description, "quantised");
-    return add_item(manifest, "system", description);
+    return lay_json_add(manifest, "system", description);
 }
 
 static bool fill(cJSON *manifest, const struct lay_manifest_inputs *in)

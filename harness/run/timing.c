@@ -100,9 +100,9 @@ static cJSON *session_object(const struct lay_timing *timing, const struct lay_t
         put_phases(session, context->stats);
     cJSON_AddNumberToObject(session, "peak_memory_bytes", (double)timing->peak_bytes);
     cJSON_AddNumberToObject(session, "threads", context->threads);
-    cJSON_AddItemToObject(session, "batch_size",
-                          context->batch_size > 0 ? cJSON_CreateNumber((double)context->batch_size)
-                                                  : cJSON_CreateString("auto"));
+    lay_json_add(session, "batch_size",
+                 context->batch_size > 0 ? cJSON_CreateNumber((double)context->batch_size)
+                                         : cJSON_CreateString("auto"));
     if (gethostname(host, sizeof host - 1) == 0)
         cJSON_AddStringToObject(session, "host", host);
     put_cpu(session);
@@ -156,10 +156,7 @@ static enum lay_status write_file(const cJSON *root, const char *dir, struct lay
 
 static enum lay_status add_session(cJSON *root, cJSON *session, struct lay_err *err)
 {
-    if (session && cJSON_AddItemToArray(sessions_of(root), session))
-        return LAY_OK;
-    cJSON_Delete(session);
-    return lay_no_memory(err, LAY_TIMING_FILE);
+    return lay_json_add(sessions_of(root), NULL, session) ? LAY_OK : lay_no_memory(err, LAY_TIMING_FILE);
 }
 
 enum lay_status lay_timing_write(const struct lay_timing *timing, const struct lay_timing_context *context,

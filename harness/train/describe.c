@@ -13,13 +13,13 @@ static cJSON *layers(const int64_t *list, int64_t count)
         return cJSON_CreateString("all");
     cJSON *array = cJSON_CreateArray();
     for (int64_t i = 0; i < count; i++)
-        cJSON_AddItemToArray(array, cJSON_CreateNumber((double)list[i]));
+        lay_json_add(array, NULL, cJSON_CreateNumber((double)list[i]));
     return array;
 }
 
 /* Names, types, shapes and sizes: not the data, which may be large. A sample of each tensor's bytes tells two
- * models of one shape apart. */
-static void add_weights(cJSON *object, const char *key, const struct lay_checkpoint *checkpoint)
+ * models of one shape apart. False where memory ran out for the text behind the hash. */
+static bool add_weights(cJSON *object, const char *key, const struct lay_checkpoint *checkpoint)
 {
     enum { SAMPLE = 64 };
     struct lay_str text = {0};
@@ -33,33 +33,35 @@ static void add_weights(cJSON *object, const char *key, const struct lay_checkpo
     }
     lay_hash_hex(lay_hash_bytes(lay_str_text(&text), text.length), hex);
     if (checkpoint)
-        cJSON_AddStringToObject(object, key, text.failed ? "" : hex);
+        cJSON_AddStringToObject(object, key, hex);
+    const bool whole = !text.failed;
     lay_str_free(&text);
+    return whole;
 }
 
-static void add_system(cJSON *manifest, const struct lay_train_options *o, const struct lay_train_parts *p)
+static bool add_system(cJSON *manifest, const struct lay_train_options *o, const struct lay_train_parts *p)
 {
     cJSON *system = cJSON_AddObjectToObject(manifest, "system");
     const struct lay_bridge_options *bridge = &p->file.bridge;
     cJSON_AddStringToObject(system, "name", p->file.name);
     cJSON_AddStringToObject(system, "method", lay_method_name(bridge->method));
     cJSON_AddStringToObject(system, "llm_tokenizer_hash", lay_tokenizer_hash(p->llm_tokenizer));
-    add_weights(system, "llm", p->llm);
+    if (!add_weights(system, "llm", p->llm))
+        return false;
     if (bridge->method == LAY_PLAIN)
-        return;
+        return true;
     cJSON_AddStringToObject(system, "encoder_tokenizer_hash", lay_tokenizer_hash(p->encoder_tokenizer));
-    add_weights(system, "encoder", p->encoder);
-    if (o->init)
-        add_weights(system, "bridge", p->bridge);
-    else
+    if (!add_weights(system, "encoder", p->encoder) || (o->init && !add_weights(system, "bridge", p->bridge)))
+        return false;
+    if (!o->init)
         cJSON_AddStringToObject(system, "bridge", "new");
-    cJSON_AddItemToObject(system, "encoder_layers", layers(bridge->encoder_layers, bridge->n_encoder_layers));
-    cJSON_AddItemToObject(system, "language_layers",
-                          layers(bridge->language_layers, bridge->n_language_layers));
+    lay_json_add(system, "encoder_layers", layers(bridge->encoder_layers, bridge->n_encoder_layers));
+    lay_json_add(system, "language_layers", layers(bridge->language_layers, bridge->n_language_layers));
     for (int key = 0; key < LAY_FORM_KEYS; key++)
         cJSON_AddStringToObject(system, lay_form_key(key), lay_form_name(&bridge->form, key));
     cJSON_AddBoolToObject(system, "soft_prompt", p->file.soft_prompt);
     cJSON_AddBoolToObject(system, "adapter_attention", !bridge->no_adapter);
+    return true;
 }
 
 static void add_data(cJSON *manifest, const struct lay_train_options *o, const struct lay_prompt_set *prompts,
@@ -80,7 +82,7 @@ static void add_data(cJSON *manifest, const struct lay_train_options *o, const s
         cJSON_AddStringToObject(item, "file", lay_path_basename(file->path));
         cJSON_AddStringToObject(item, "hash", file->hash);
         cJSON_AddNumberToObject(item, "items", (double)file->items);
-        cJSON_AddItemToArray(files, item);
+        lay_json_add(files, NULL, item);
     }
 }
 
@@ -127,14 +129,19 @@ enum lay_status lay_train_describe(const struct lay_train_options *options,
                                    const struct lay_train_samples *samples,
                                    const struct lay_schedule *schedule, cJSON **manifest, struct lay_err *err)
 {
+    lay_mem_watch_cjson(); /* a manifest with a member missing would be another training's */
     cJSON *built = cJSON_CreateObject();
     cJSON_AddStringToObject(built, "layeval", LAYEVAL_VERSION);
     cJSON_AddStringToObject(built, "onednn", lay_dnn_version());
     cJSON_AddStringToObject(built, "isa", lay_dnn_isa());
     cJSON_AddStringToObject(built, "stage", options->translation ? "translation" : "task");
-    add_system(built, options, parts);
+    const bool whole = add_system(built, options, parts);
     add_data(built, options, prompts, samples);
     add_training(built, options, parts, schedule);
     *manifest = built;
-    return built ? LAY_OK : lay_no_memory(err, "a manifest");
+    if (whole && !lay_mem_cjson_failed())
+        return LAY_OK;
+    cJSON_Delete(built);
+    *manifest = NULL;
+    return lay_no_memory(err, "a manifest");
 }
