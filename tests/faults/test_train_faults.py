@@ -33,6 +33,7 @@ def steps_of(directory):
 
 class Train(Faults):
     some = True  # every file goes the same way
+    checkpoint = ("last", "bridge", "model.safetensors")
 
     @staticmethod
     def command(directory):
@@ -60,7 +61,7 @@ class Train(Faults):
             elif path.suffix == ".svg":
                 self.assertTrue(path.read_text().endswith("</svg>\n"), where)
         if steps_of(directory):
-            self.assertTrue((directory / "last" / "bridge" / "model.safetensors").exists(), where)
+            self.assertTrue(directory.joinpath(*self.checkpoint).exists(), where)
 
     def disturb_train(self, mode):
         self.disturb(self.command, lambda directory: None, mode)
@@ -76,6 +77,15 @@ class Train(Faults):
 
     def test_killed_in_the_middle_of_a_write(self):
         self.disturb_train("torn")
+
+    def test_one_call_fails_while_a_pytorch_file_and_a_model_are_saved(self):
+        self.checkpoint = ("last", "bridge", "pytorch_model.bin")
+        def command(directory):
+            return [*self.command(directory), "--train", "bridge,llm", "--save-format", "bin"]
+        directory = self.scratch / "undisturbed"
+        self.assertEqual(layeval(*command(directory)).returncode, 0)
+        self.expected = contents(directory)
+        self.disturb(command, lambda directory: None, "fail")
 
     def test_a_state_once_saved_stays(self):
         """Of the calls of the second save none takes the first one's steps away."""
