@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
-TASKS=mgsm,x-csqa,xnli
+TASKS=(mgsm x-csqa xnli)
 SYSTEMS=(plain langbridge mindmerger layalign)
 LIBRARIES=(libdnnl-dev libcjson-dev libcsv-dev libsentencepiece-dev libzip-dev zlib1g-dev libxxhash-dev libutf8proc-dev libcmocka-dev)
 
@@ -19,8 +19,8 @@ usage: ./dev.sh COMMAND
 
   setup   install the compilers, tools and libraries the build needs (Debian, Ubuntu: apt)
   build   release build: build/layeval
-  demo    build, evaluate the four bundled, trained systems on held-out data of theirs; results in runs/demo
-          (an earlier runs/demo is replaced)
+  demo    build, evaluate the four bundled, trained systems of each task on held-out data of theirs; results in
+          runs/demo, a folder a task (an earlier runs/demo is replaced)
   miniature
           build, and make those systems from nothing: data, tokenizers, LLM, encoder and bridges, trained and
           compared; results in runs/miniature (what is there is gone on with)
@@ -127,15 +127,18 @@ build() {
 demo() {
     build
     rm -rf runs/demo
-    mkdir -p runs
-    local arguments=() system
-    for system in "${SYSTEMS[@]}"; do
-        arguments+=(--system "data/demo/miniature/$system.json")
+    mkdir -p runs/demo
+    local arguments task system
+    for task in "${TASKS[@]}"; do
+        arguments=()
+        for system in "${SYSTEMS[@]}"; do
+            arguments+=(--system "data/demo/miniature/$task/$system.json")
+        done
+        say "evaluating ${SYSTEMS[*]} on $task"
+        build/layeval run "${arguments[@]}" --task "$task" --lang available --data data/demo/miniature/data --out "runs/demo/$task"
     done
-    say "evaluating ${SYSTEMS[*]} on $TASKS"
-    build/layeval run "${arguments[@]}" --task "$TASKS" --lang available --data data/demo/miniature/data --out runs/demo
     printf '\n%s\n' "These systems live in a small world of their own, where they were trained (README, The miniature).
-Results: runs/demo/results.csv; one run directory per system beside it."
+Results: runs/demo/*/results.csv; one run directory per system beside each."
 }
 
 miniature() {

@@ -231,7 +231,7 @@ int lay_cmd_compare(int argc, char **argv)
                        "counts as all "
                        "of\nthem; of two such directories the systems of the same name are compared.",
         .examples = "  layeval compare runs/mindmerger runs/layalign\n"
-                    "  layeval compare runs/demo --task mgsm --format md\n"
+                    "  layeval compare runs/demo/mgsm --format md\n"
                     "  layeval compare runs/old runs/new --score strict --flips flips.jsonl",
     };
     const struct lay_option options[] = {

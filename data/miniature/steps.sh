@@ -6,7 +6,7 @@ STAGE1_STEPS=800
 declare -A STAGE2_STEPS=([mgsm]=500 [x-csqa]=300 [xnli]=1000)
 declare -A STAGE2_ITEMS=([mgsm]=8000 [x-csqa]=4000 [xnli]=4000) # of a language; the same of each
 
-# Steps of 32 samples. Two processes train side by side on one thread each: these models are too small for two.
+# Steps of 32 samples. One thread a process: these models are too small for two.
 COMMON=(--batch-size 32 --clip 1 --threads 1 --save-dtype bf16 --save-every 100)
 STAGE1=(--stage translation --data data/train --steps "$STAGE1_STEPS" --lr 2e-3 "${COMMON[@]}")
 # Task data are English and high-resource languages only.

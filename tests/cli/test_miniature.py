@@ -118,22 +118,28 @@ class Miniature(unittest.TestCase):
         self.assertTrue(behind)
 
     def test_shipped_systems(self):
+        of = {}
         with tempfile.TemporaryDirectory() as scratch:
-            command = [LAYEVAL, "run", "--task", "mgsm", "--lang", "available", "--data", DEMO / "data", "--out", scratch,
-                       "--quiet"]
-            for name in ("plain", "langbridge", "mindmerger", "layalign"):
-                command += ["--system", DEMO / (name + ".json")]
-            done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
-            self.assertEqual(done.returncode, 0, done.stderr)
-            with open(pathlib.Path(scratch, "results.csv"), encoding="utf-8") as file:
-                of = {(row["system"], row["language"]): float(row["acc_paper"]) for row in csv.DictReader(file)}
-        self.assertGreater(of["plain", "en"], 80)
+            for task in ("mgsm", "x-csqa", "xnli"):
+                command = [LAYEVAL, "run", "--task", task, "--lang", "available", "--data", DEMO / "data",
+                           "--out", pathlib.Path(scratch, task), "--quiet"]
+                for name in ("plain", "langbridge", "mindmerger", "layalign"):
+                    command += ["--system", DEMO / task / (name + ".json")]
+                done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
+                self.assertEqual(done.returncode, 0, done.stderr)
+                with open(pathlib.Path(scratch, task, "results.csv"), encoding="utf-8") as file:
+                    of.update({(task, row["system"], row["language"]): float(row["acc_paper"])
+                               for row in csv.DictReader(file)})
+        self.assertGreater(of["mgsm", "plain", "en"], 80)
+        self.assertGreater(of["x-csqa", "plain", "en"], 80)
+        self.assertGreater(of["xnli", "plain", "en"], 55)
         for language in ("de", "es"):
-            self.assertLess(of["plain", language], 40)
+            self.assertLess(of["mgsm", "plain", language], 40)
             for name in ("langbridge", "mindmerger", "layalign"):
-                self.assertGreater(of[name, language], of["plain", language] + 20, (name, language))
+                self.assertGreater(of["mgsm", name, language], of["mgsm", "plain", language] + 20, (name, language))
         for name in ("mindmerger", "layalign"):
-            self.assertGreater(of[name, "lrl"], of["plain", "lrl"], name)
+            self.assertGreater(of["mgsm", name, "lrl"], of["mgsm", "plain", "lrl"] + 30, name)
+            self.assertGreater(of["xnli", name, "avg"], of["xnli", "plain", "avg"], name)
 
 
 if __name__ == "__main__":
