@@ -314,11 +314,14 @@ static enum lay_status read_responses(struct lay_train_set *set, struct lay_sour
 static enum lay_status read_math(struct lay_train_set *set, const struct lay_task *task, const char *dir,
                                  const struct lay_train_data_options *options, struct lay_err *err)
 {
+    static const char *const names[] = {"metamath_615k.json", "math.json"}; /* LayAlign's, MindMerger's */
     struct lay_source source;
     const size_t before = set->count;
-    char *path = find_file(dir, "query_translation", "metamath_615k.json");
+    char *path = NULL;
+    for (size_t i = 0; i < sizeof names / sizeof *names && !path; i++)
+        path = find_file(dir, "query_translation", names[i]);
     if (!path)
-        return no_file(dir, "metamath_615k.json", NULL, err);
+        return no_file(dir, "metamath_615k.json or math.json", NULL, err);
     enum lay_status status = open_source(set, path, &source, err);
     if (status == LAY_OK)
         status = read_responses(set, &source, task, options, err);

@@ -3,7 +3,8 @@
  *
  *   translation   bilingual_pairs/en-{iso}/train_100k.{iso} and train_100k.en beside it: line by line
  *                 (en-en: train_100k.en is both sides)
- *   mgsm, msvamp  metamath_615k.json: one array of {"query", "response", "lang"}
+ *   mgsm, msvamp  metamath_615k.json (LayAlign's), else math.json (MindMerger's read_math_train): an array
+ *                 of {"query", "response", "lang"}, or an object with the array as "data"
  *   x-csqa        x-csqa/train_{iso}.jsonl: as the benchmark's dev.jsonl
  *   xnli          xnli_dev.json: as the benchmark's test.json
  *   (a file)      JSON lines {"source"?, "prompt"?, "target", "lang"?}, texts as they are

@@ -42,6 +42,13 @@ static int make_data(void **state)
         "[{\"sentence1\": \"a\", \"sentence2\": \"b\", \"label\": \"neutral\", \"language\": \"Thai\"}]");
     put("tongue/metamath_615k.json", "[{\"query\": \"?\", \"response\": \"1\", \"lang\": \"Klingon\"}]");
     put("empty/metamath_615k.json", "[]");
+    put("merger/query_translation/math.json",
+        "{\"data\": [{\"query\": \"7 + 1?\", \"response\": \"The answer is: 8\", \"lang\": \"Thai\"},\n"
+        " {\"query\": \"7 + 2?\", \"response\": \"The answer is: 9\", \"lang\": \"Thai\"},\n"
+        " {\"query\": \"7 + 3?\", \"response\": \"The answer is: 10\", \"lang\": \"Flemish\"}]}");
+    put("both/math.json", "[{\"query\": \"?\", \"response\": \"second\", \"lang\": \"Thai\"}]");
+    put("both/metamath_615k.json", "[{\"query\": \"?\", \"response\": \"first\", \"lang\": \"Thai\"}]");
+    put("object/math.json", "{\"items\": []}");
     put("lines.jsonl", "{\"source\": \"Eins\", \"prompt\": \"\", \"target\": \"One\", \"lang\": \"de\"}\n"
                        "{\"prompt\": \"Say one\", \"target\": \"One\"}\n");
     put("bad.jsonl",
@@ -130,6 +137,26 @@ static void tasks_are_said_by_the_prompt_set(void **state)
     lay_train_set_free(&set);
 }
 
+static void mindmergers_math_is_read_where_layaligns_is_not(void **state)
+{
+    (void)state;
+    struct lay_err err = {0};
+    struct lay_train_set set = {0};
+    const struct lay_train_data_options options = {.prompts = prompts, .limit = 1};
+    assert_ok(lay_train_data_read(&set, "mgsm", in_root("merger"), &options, &err), err);
+    assert_int_equal(set.count, 2); /* one of each language */
+    assert_string_equal(set.items[0].source, "7 + 1?");
+    assert_string_equal(set.items[0].target, "The answer is: 8");
+    assert_string_equal(set.items[0].language->iso, "th");
+    assert_string_equal(set.items[1].source, "7 + 3?");
+    assert_string_equal(set.items[1].language->iso, "nl");
+    assert_int_equal(set.items[1].line, 3);
+    assert_ok(lay_train_data_read(&set, "msvamp", in_root("both"), &options, &err), err);
+    assert_int_equal(set.count, 3);
+    assert_string_equal(set.items[2].target, "first");
+    lay_train_set_free(&set);
+}
+
 static void lines_are_taken_as_they_are(void **state)
 {
     (void)state;
@@ -162,7 +189,8 @@ static void faults_name_their_place(void **state)
         {"mgsm", "tongue", false, LAY_ERR_INPUT, "metamath_615k.json:1: \"lang\" is \"Klingon\""},
         {"mgsm", "empty", false, LAY_ERR_INPUT, "holds no training item"},
         {"mgsm", "query_translation", true, LAY_ERR_INPUT, "holds no training item in Thai"},
-        {"mgsm", "short", false, LAY_ERR_INPUT, "metamath_615k.json is not there"},
+        {"mgsm", "short", false, LAY_ERR_INPUT, "metamath_615k.json or math.json is not there"},
+        {"mgsm", "object", false, LAY_ERR_INPUT, "math.json: a list of"},
         {"x-csqa", "query_translation", true, LAY_ERR_INPUT, "x-csqa/train_{iso}.jsonl is not there"},
         {"mmlu", "query_translation", false, LAY_ERR_USAGE, "no training data reader for \"mmlu\""},
         {"mgsm", "nowhere", false, LAY_ERR_INPUT, "neither a directory"},
@@ -216,6 +244,7 @@ int main(void)
         cmocka_unit_test(pairs_are_read_line_by_line),
         cmocka_unit_test(a_pair_may_have_the_official_prompt),
         cmocka_unit_test(tasks_are_said_by_the_prompt_set),
+        cmocka_unit_test(mindmergers_math_is_read_where_layaligns_is_not),
         cmocka_unit_test(lines_are_taken_as_they_are),
         cmocka_unit_test(faults_name_their_place),
         cmocka_unit_test(unknown_keys_of_lines_are_refused),
