@@ -2,7 +2,7 @@
  *
  * Gradients of activations depend on their own row (or sequence) only. Gradients of weights are sums over
  * rows in their order, added to what is there, so it does not matter in how many calls the rows come; the
- * threads share columns, never a sum. Each function has a naive reference in tests/unit/nn/test_gradient.c.
+ * threads share columns, never a sum. Each function has a naive reference in tests/unit/nn/test_gradient*.c.
  */
 #ifndef LAY_NN_GRADIENT_H
 #define LAY_NN_GRADIENT_H
