@@ -152,11 +152,7 @@ static bool put_number(cJSON *object, const char *key, double number)
 static cJSON *append(cJSON *list)
 {
     cJSON *object = list ? cJSON_CreateObject() : NULL;
-    if (object && !cJSON_AddItemToArray(list, object)) {
-        cJSON_Delete(object);
-        return NULL;
-    }
-    return object;
+    return lay_json_add(list, NULL, object) ? object : NULL;
 }
 
 static bool put_languages(cJSON *object, const struct lay_task *task)
@@ -199,15 +195,9 @@ static bool put_task(cJSON *tasks, const struct lay_task *task, const struct set
               put_layouts(object, task);
     cJSON *names = ok ? cJSON_AddArrayToObject(object, "prompt_sets") : NULL;
     ok = names != NULL;
-    for (size_t i = 0; ok && i < sets->count; i++) {
-        cJSON *name = lay_prompt_covers(sets->list[i], task)
-                          ? cJSON_CreateString(lay_prompt_set_name(sets->list[i]))
-                          : NULL;
-        if (name && !cJSON_AddItemToArray(names, name)) {
-            cJSON_Delete(name);
-            ok = false;
-        }
-    }
+    for (size_t i = 0; ok && i < sets->count; i++)
+        if (lay_prompt_covers(sets->list[i], task))
+            ok = lay_json_add(names, NULL, cJSON_CreateString(lay_prompt_set_name(sets->list[i])));
     return ok;
 }
 

@@ -72,16 +72,13 @@ static enum lay_status prepare_rows(const struct lay_linear *l, const float *x, 
     return LAY_OK;
 }
 
-static enum lay_status run_block(const struct lay_linear *l, const float *x, float *y, int64_t rows,
-                                 bool accumulate, struct lay_err *err)
+/* y [rows, out] of rows padded to `all`; the padding takes part in no result. */
+static enum lay_status multiply_padded(const struct lay_linear *l, const void *src, float *y, int64_t rows,
+                                       int64_t all, bool accumulate, struct lay_err *err)
 {
     struct lay_dnn *dnn = l->dnn;
-    const int64_t all = padded(l, rows);
-    const void *src = NULL;
-    LAY_TRY(prepare_rows(l, x, rows, all, &src, err));
     if (all == rows)
         return multiply(l, src, y, rows, accumulate, err);
-    /* The padding takes part in no result. */
     const size_t used = (size_t)(rows * l->out) * sizeof *y;
     LAY_TRY(lay_scratch_reserve(&dnn->result, (size_t)(all * l->out) * sizeof *y, "padded rows", err));
     float *dst = (float *)(void *)dnn->result.data;
@@ -92,35 +89,38 @@ static enum lay_status run_block(const struct lay_linear *l, const float *x, flo
     return LAY_OK;
 }
 
-enum lay_status lay_linear_run_whole_each(const struct lay_linear *const *layers, int n, const float *x,
-                                          float *const *y, int64_t rows, struct lay_err *err)
+/* Whether both take the same rows in the same form. */
+static bool alike(const struct lay_linear *a, const struct lay_linear *b, int64_t rows)
 {
-    const int64_t step = lay_block_rows(rows), in = layers[0]->in;
+    return a->type == b->type && a->part_in == b->part_in && padded(a, rows) == padded(b, rows);
+}
+
+static enum lay_status run(const struct lay_linear *const *layers, int n, const float *x, float *const *y,
+                           int64_t rows, bool accumulate, struct lay_err *err)
+{
+    const int64_t step = lay_block_rows(rows);
     for (int64_t r = 0; r < rows; r += step) {
         const int64_t count = rows - r < step ? rows - r : step;
         const void *src = NULL;
         for (int i = 0; i < n; i++) {
             const struct lay_linear *l = layers[i];
-            float *dst = y[i] + r * l->out;
-            if (padded(l, count) > count || l->type != layers[0]->type || l->part_in != layers[0]->part_in) {
-                LAY_TRY(run_block(l, x + r * in, dst, count, false, err));
-                src = NULL; /* its rows are where ours were */
-                continue;
-            }
-            if (!src)
-                LAY_TRY(prepare_rows(l, x + r * in, count, count, &src, err));
-            LAY_TRY(multiply(l, src, dst, count, false, err));
+            const int64_t all = padded(l, count);
+            if (i == 0 || !alike(l, layers[i - 1], count))
+                LAY_TRY(prepare_rows(l, x + r * l->in, count, all, &src, err));
+            LAY_TRY(multiply_padded(l, src, y[i] + r * l->out, count, all, accumulate, err));
         }
     }
     return LAY_OK;
 }
 
+enum lay_status lay_linear_run_whole_each(const struct lay_linear *const *layers, int n, const float *x,
+                                          float *const *y, int64_t rows, struct lay_err *err)
+{
+    return run(layers, n, x, y, rows, false, err);
+}
+
 enum lay_status lay_linear_run_whole(const struct lay_linear *l, const float *x, float *y, int64_t rows,
                                      bool accumulate, struct lay_err *err)
 {
-    const int64_t step = lay_block_rows(rows);
-    for (int64_t r = 0; r < rows; r += step)
-        LAY_TRY(
-            run_block(l, x + r * l->in, y + r * l->out, rows - r < step ? rows - r : step, accumulate, err));
-    return LAY_OK;
+    return run(&l, 1, x, &y, rows, accumulate, err);
 }

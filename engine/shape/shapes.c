@@ -408,9 +408,7 @@ static enum lay_status put_rows(const struct config_row *row, const struct lay_s
     bool built = root != NULL;
     for (; built && row->key; row++) {
         cJSON *value = row_value(row, shape, dtype);
-        built = value && cJSON_AddItemToObject(root, row->key, value);
-        if (value && !built)
-            cJSON_Delete(value);
+        built = lay_json_add(root, row->key, value);
     }
     if (built) {
         lay_json_put(out, root, 2);

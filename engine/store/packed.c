@@ -245,7 +245,7 @@ static cJSON *index_of(const struct lay_packed_writer *w, struct lay_hash finger
     cJSON *list = cJSON_AddArrayToObject(index, "blocks");
     for (size_t i = 0; i < w->blocks.count && ok; i++) {
         cJSON *item = cJSON_CreateObject();
-        ok = cJSON_AddItemToArray(list, item) &&
+        ok = lay_json_add(list, NULL, item) &&
              cJSON_AddStringToObject(item, "name", w->blocks.items[i].name) &&
              cJSON_AddNumberToObject(item, "offset", (double)w->blocks.items[i].offset) &&
              cJSON_AddNumberToObject(item, "bytes", (double)w->blocks.items[i].bytes);

@@ -1,6 +1,7 @@
 #include "harness/inspect/inspect.h"
 
 #include "engine/base/file.h"
+#include "engine/base/json.h"
 #include "engine/base/mem.h"
 #include "engine/bridge/bridge.h"
 #include "engine/store/scan.h"
@@ -67,8 +68,7 @@ static enum lay_status read_config(const char *dir, struct lay_inspection *inspe
     inspection->config = cJSON_CreateObject();
     for (size_t i = 0; i < sizeof config_fields / sizeof *config_fields; i++) {
         cJSON *field = cJSON_DetachItemFromObjectCaseSensitive(root, config_fields[i]);
-        if (field && !cJSON_AddItemToObject(inspection->config, config_fields[i], field))
-            cJSON_Delete(field);
+        lay_json_add(inspection->config, config_fields[i], field); /* not there: nothing is added */
     }
     cJSON_Delete(root);
     return inspection->config ? LAY_OK : lay_no_memory(err, "config.json");

@@ -1,6 +1,7 @@
 #include "harness/run/generations.h"
 
 #include "engine/base/file.h"
+#include "engine/base/json.h"
 #include "engine/base/mem.h"
 #include "engine/base/str.h"
 #include "harness/run/journal_line.h"
@@ -262,10 +263,7 @@ static bool add_number(cJSON *object, const char *key, int64_t number)
 static bool add_object_to(cJSON *array, cJSON **object)
 {
     *object = cJSON_CreateObject();
-    if (*object && cJSON_AddItemToArray(array, *object))
-        return true;
-    cJSON_Delete(*object);
-    return false;
+    return lay_json_add(array, NULL, *object);
 }
 
 static bool add_label_words(cJSON *object, const struct lay_generations_options *options)

@@ -68,11 +68,16 @@ class Miniature(unittest.TestCase):
             rows = [json.loads(line)["question"] for line in file]
         return {(row["stem"], *(choice["text"] for choice in row["choices"])) for row in rows}
 
-    def check_sheets(self, path, held_out):
-        """The letters and labels of the sheets are right, and no pair of theirs is held out."""
+    @staticmethod
+    def things():
+        """The English words, and the thing for every need."""
         with open(ROOT / "data" / "miniature" / "languages" / "en.json", encoding="utf-8") as file:
             english = json.load(file)
-        thing = {need: english["objects"][name]["is"] for name, need in english["needs"].items()}
+        return english, {need: english["objects"][name]["is"] for name, need in english["needs"].items()}
+
+    def check_sheets(self, path, held_out):
+        """The letters and labels of the sheets are right, and no pair of theirs is held out."""
+        english, thing = self.things()
         digits = {word: number for number, word in english["numbers"].items()}
         kinds = {"Options": 0, "Premise": 0}
         for line in path.read_text(encoding="utf-8").splitlines():
@@ -94,9 +99,7 @@ class Miniature(unittest.TestCase):
 
     def check_notes(self, path, held_out):
         """A prompt that is illegible has what it says in front, with the letter or label it had, and nothing held out."""
-        with open(ROOT / "data" / "miniature" / "languages" / "en.json", encoding="utf-8") as file:
-            english = json.load(file)
-        thing = {need: english["objects"][name]["is"] for name, need in english["needs"].items()}
+        _, thing = self.things()
         behind = 0
         for line in path.read_text(encoding="utf-8").splitlines():
             note = json.loads(line)

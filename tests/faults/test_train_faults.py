@@ -42,9 +42,12 @@ class Train(Faults):
     def setUp(self):
         self.scratch = scratch(self)
         self.reference = self.scratch / "reference"
-        result = layeval(*self.command(self.reference))
+        self.expected = self.undisturbed(self.command, self.reference)
+
+    def undisturbed(self, command, directory):
+        result = layeval(*command(directory))
         self.assertEqual(result.returncode, 0, result.stderr)
-        self.expected = contents(self.reference)
+        return contents(directory)
 
     def assert_whole_files(self, directory, where):
         """Checkpoints and logs change from step to step: each must be readable to its end."""
@@ -82,9 +85,7 @@ class Train(Faults):
         self.checkpoint = ("last", "bridge", "pytorch_model.bin")
         def command(directory):
             return [*self.command(directory), "--train", "bridge,llm", "--save-format", "bin"]
-        directory = self.scratch / "undisturbed"
-        self.assertEqual(layeval(*command(directory)).returncode, 0)
-        self.expected = contents(directory)
+        self.expected = self.undisturbed(command, self.scratch / "undisturbed")
         self.disturb(command, lambda directory: None, "fail")
 
     def test_a_state_once_saved_stays(self):
