@@ -3,6 +3,7 @@ Python read, clear refusals before the first step."""
 import csv
 import io
 import json
+import math
 import os
 import pathlib
 import pickle
@@ -14,6 +15,8 @@ import tempfile
 import time
 import unittest
 import zipfile
+
+from reference import random_encoders
 
 LAYEVAL = os.environ["LAYEVAL"]
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -27,7 +30,9 @@ def run(*arguments):
 
 
 def train(system, out, *options, data=TOY, stage="task"):
-    return ["train", "--system", DEMO / (system + ".json"), "--stage", stage, "--data", data, "--out", out, "--quiet",
+    """system: a system file, or the name of one of the demo's"""
+    system = system if isinstance(system, pathlib.Path) else DEMO / (system + ".json")
+    return ["train", "--system", system, "--stage", stage, "--data", data, "--out", out, "--quiet",
             "--threads", "1", *options]
 
 
@@ -89,6 +94,12 @@ def read_safetensors(path):
             if name != "__metadata__"}
 
 
+def floats(entry, raw):
+    if entry["dtype"] == "BF16":  # the upper half of an f32
+        raw = b"".join(b"\0\0" + raw[i:i + 2] for i in range(0, len(raw), 2))
+    return struct.unpack("<%df" % (len(raw) // 4), raw)
+
+
 def write_safetensors(path, tensors):
     header, data = {}, b""
     for name, (entry, raw) in tensors.items():
@@ -122,16 +133,46 @@ class Training(unittest.TestCase):
                 "--beta1", beta1, "--beta2", beta2, "--weight-decay", settings["decay"]]
 
     def test_twenty_steps_are_those_of_pytorch(self):
-        with open(ROOT / "tests" / "reference" / "train20.json", encoding="utf-8") as file:
-            runs = json.load(file)
-        for method, settings in runs.items():
-            out = self.directory / method
-            init = DEMO / "bridges" / method / "model.safetensors"
-            self.succeed(*train(method, out, "--init", init, *self.reference_options(settings)))
-            losses = [float(row["loss"]) for row in read_log(out)]
-            self.assertEqual(len(losses), 20)
-            for step, (ours, theirs) in enumerate(zip(losses, settings["losses"])):
-                self.assertLess(abs(ours - theirs), 2e-5 * theirs, f"{method}, step {step + 1}")
+        """Every loss, and how far the tensors of an encoder that learns have moved in all, the rows of the pad token by
+        themselves. PyTorch's own float32 is 1.5e-7 away from its float64 in the losses, 7e-5 in the ways."""
+        reference = ROOT / "tests" / "reference"
+        for name, settings in json.loads((reference / "train20.json").read_text(encoding="utf-8")).items():
+            with self.subTest(name):
+                out = self.directory / name
+                encoder = self.reference_encoder(settings["encoder"])
+                self.write_system(self.directory / "system.json", settings["method"], encoder)
+                init = DEMO / "bridges" / settings["method"] / "model.safetensors"
+                self.succeed(*train(self.directory / "system.json", out, "--init", init,
+                                    *self.reference_options(settings), data=reference / settings["data"]))
+                losses = [float(row["loss"]) for row in read_log(out)]
+                self.assertEqual(len(losses), 20)
+                for step, (ours, theirs) in enumerate(zip(losses, settings["losses"])):
+                    self.assertLess(abs(ours - theirs), 5e-7 * theirs, f"step {step + 1}")
+                if "encoder" in settings["train"]:
+                    ways = self.ways(encoder, out / "last" / "encoder")
+                    for tensor, theirs in settings["moved"].items():
+                        self.assertLess(abs(ways(tensor) - theirs), 2e-4 * theirs, tensor)
+
+    def reference_encoder(self, family):
+        if family == "mt5":
+            return DEMO / "encoder"
+        directory = self.directory / ("encoder-" + family)
+        if not directory.exists():
+            random_encoders.make(family, directory)
+        return directory
+
+    def ways(self, before, after):
+        """How long the difference of a tensor is, by its name; NAME[ROW]: of that row alone."""
+        before, after = (read_safetensors(directory / "model.safetensors") for directory in (before, after))
+
+        def way(name):
+            name, _, row = name.rstrip("]").partition("[")
+            ends = [floats(*tensors[name]) for tensors in (before, after)]
+            if row:
+                size = before[name][0]["shape"][1]
+                ends = [values[int(row) * size:(int(row) + 1) * size] for values in ends]
+            return math.dist(*ends)
+        return way
 
     def test_threads_and_passes_change_no_bit(self):
         options = ["--train", "bridge,llm,encoder", "--steps", 4, "--batch-size", 4, "--lr", "1e-2", "--dev", 2,

@@ -1,31 +1,47 @@
 #!/usr/bin/env python3
-"""Twenty steps of training, computed with PyTorch's autograd and AdamW: the losses in train20.json, which
-tests/cli/test_train.py compares with what `layeval train` logs.
+"""Twenty steps of training, computed with PyTorch's autograd and AdamW: the losses in train20.json and how far the
+tensors of an unfrozen encoder have moved, which tests/cli/test_train.py compares with what `layeval train` makes.
 
     python3 tests/reference/train20.py > tests/reference/train20.json
 
 Needs PyTorch and sentencepiece; nothing in the build or the tests runs it. Written from the papers and the model
-descriptions alone: LLaMA with grouped queries, T5 encoder, LayAlign's aligner and adapter attention, in float64.
+descriptions alone: LLaMA with grouped queries, LayAlign's aligner and adapter attention, the encoders of encoders.py,
+in float64. LLM, bridges and the mT5 encoder are the demo's, the other encoders those random_encoders.py makes. Some
+sources of train20_pads.jsonl have pad tokens in them.
 """
 import json
 import math
 import os
 import struct
+import sys
+import tempfile
 
 import sentencepiece
 import torch
 import torch.nn.functional as F
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.dirname(HERE))
+from reference import random_encoders
+from reference.encoders import PAD, PADDED, STATES, heads, rms, source_ids
+
 DEMO = os.path.join(HERE, "..", "..", "data", "demo")
-BOS, EOS, T5_EOS = 1, 2, 1
+BOS, EOS = 1, 2
+FROZEN = {"train": ["bridge"], "lr": 1e-2, "warm_up": 0.1, "clip": 1.0, "betas": (0.8, 0.999), "decay": 0.01}
+UNFROZEN = {"train": ["bridge", "llm", "encoder"], "lr": 1e-3, "warm_up": 0.2, "clip": 0.5, "betas": (0.9, 0.98),
+            "decay": 0.1}
+TOY, PADS = "train20.jsonl", "train20_pads.jsonl"
 RUNS = {
-    "layalign": {"train": ["bridge"], "lr": 1e-2, "batch": 4, "seed": 5, "warm_up": 0.1, "clip": 1.0,
-                 "betas": (0.8, 0.999), "decay": 0.01},
-    "mindmerger": {"train": ["bridge", "llm", "encoder"], "lr": 1e-3, "batch": 5, "seed": 6, "warm_up": 0.2,
-                   "clip": 0.5, "betas": (0.9, 0.98), "decay": 0.1},
+    "mt5": {"method": "layalign", "encoder": "mt5", "data": TOY, "batch": 4, "seed": 5, **FROZEN},
+    "mt5-unfrozen": {"method": "mindmerger", "encoder": "mt5", "data": TOY, "batch": 5, "seed": 6, **UNFROZEN},
+    "m2m_100": {"method": "layalign", "encoder": "m2m_100", "data": PADS, "batch": 4, "seed": 7, **FROZEN},
+    "m2m_100-unfrozen": {"method": "layalign", "encoder": "m2m_100", "data": PADS, "batch": 4, "seed": 8, **UNFROZEN},
+    "xlm-roberta": {"method": "mindmerger", "encoder": "xlm-roberta", "data": PADS, "batch": 5, "seed": 9, **FROZEN},
+    "xlm-roberta-unfrozen": {"method": "layalign", "encoder": "xlm-roberta", "data": PADS, "batch": 5, "seed": 10,
+                             **UNFROZEN},
 }
 STEPS = 20
+TYPES = {"BF16": torch.bfloat16, "F32": torch.float32}
 
 
 def read_safetensors(path):
@@ -36,9 +52,8 @@ def read_safetensors(path):
     for name, entry in header.items():
         if name == "__metadata__":
             continue
-        assert entry["dtype"] == "BF16"
         begin, end = entry["data_offsets"]
-        raw = torch.frombuffer(bytearray(data[begin:end]), dtype=torch.bfloat16)
+        raw = torch.frombuffer(bytearray(data[begin:end]), dtype=TYPES[entry["dtype"]])
         tensors[name] = raw.reshape(entry["shape"]).double()
     return tensors
 
@@ -62,41 +77,6 @@ def order_of(seed, epoch, count):
                 break
         order[i], order[r % (i + 1)] = order[r % (i + 1)], order[i]
     return order
-
-
-def rms(x, weight, eps=1e-6):
-    return x * torch.rsqrt((x * x).mean(-1, keepdim=True) + eps) * weight
-
-
-def heads(x, n):
-    return x.view(x.shape[0], n, -1).transpose(0, 1)
-
-
-def encoder_states(w, c, ids):
-    """hidden[0 … layers] of one sequence."""
-    n, n_heads = len(ids), c["num_heads"]
-    relative = torch.arange(n)[None] - torch.arange(n)[:, None]
-    half, exact = c["relative_attention_num_buckets"] // 2, c["relative_attention_num_buckets"] // 4
-    distance = relative.abs()
-    far = exact + (torch.log(distance.clamp(min=1).double() / exact) /
-                   math.log(c["relative_attention_max_distance"] / exact) * (half - exact)).long()
-    bucket = (relative > 0).long() * half + torch.where(distance < exact, distance, far.clamp(max=half - 1))
-    table = w["encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight"]
-    bias = table[bucket].permute(2, 0, 1)
-    x = w["shared.weight"][ids]
-    states = [x]
-    for i in range(c["num_layers"]):
-        a, f = "encoder.block.%d.layer.0." % i, "encoder.block.%d.layer.1." % i
-        y = rms(x, w[a + "layer_norm.weight"])
-        q, k, v = (heads(y @ w[a + "SelfAttention.%s.weight" % name].T, n_heads) for name in "qkv")
-        mixed = (q @ k.transpose(1, 2) + bias).softmax(-1) @ v
-        x = x + mixed.transpose(0, 1).reshape(n, -1) @ w[a + "SelfAttention.o.weight"].T
-        y = rms(x, w[f + "layer_norm.weight"])
-        gate = F.gelu(y @ w[f + "DenseReluDense.wi_0.weight"].T, approximate="tanh")
-        x = x + (gate * (y @ w[f + "DenseReluDense.wi_1.weight"].T)) @ w[f + "DenseReluDense.wo.weight"].T
-        states.append(x)
-    states[-1] = rms(x, w["encoder.final_layer_norm.weight"])
-    return states
 
 
 def rotate(x):
@@ -135,7 +115,7 @@ def llm_logits(w, c, x, adapter):
 def sample_loss(method, bridge, llm, encoder, configs, sample):
     """The sum over the target's tokens, and how many they are."""
     source, prompt, target = sample
-    states = encoder_states(encoder, configs["encoder"], source)
+    states = STATES[configs["encoder"]["model_type"]](encoder, configs["encoder"], source)
     p = "mapping." if method == "layalign" else ""
     soft = F.relu(states[-1] @ bridge[p + "mlp.linear1.weight"].T + bridge[p + "mlp.linear1.bias"])
     soft = soft @ bridge[p + "mlp.linear2.weight"].T + bridge[p + "mlp.linear2.bias"]
@@ -154,13 +134,22 @@ def sample_loss(method, bridge, llm, encoder, configs, sample):
     return F.cross_entropy(logits, torch.tensor(target), reduction="sum"), len(target)
 
 
-def read_samples():
+def read_samples(run):
     llm = sentencepiece.SentencePieceProcessor(model_file=os.path.join(DEMO, "llm", "tokenizer.model"))
     encoder = sentencepiece.SentencePieceProcessor(model_file=os.path.join(DEMO, "encoder", "spiece.model"))
-    with open(os.path.join(HERE, "train20.jsonl"), encoding="utf-8") as file:
+    with open(os.path.join(HERE, run["data"]), encoding="utf-8") as file:
         items = [json.loads(line) for line in file]
-    return [(encoder.encode(i["source"]) + [T5_EOS], llm.encode(i["prompt"]) if i.get("prompt") else [],
+    return [(source_ids(run["encoder"], encoder, i), llm.encode(i["prompt"]) if i.get("prompt") else [],
              llm.encode(i["target"]) + [EOS]) for i in items]
+
+
+def encoder_directory(run, scratch):
+    if run["encoder"] == "mt5":
+        return os.path.join(DEMO, "encoder")
+    directory = os.path.join(scratch, run["encoder"])
+    if not os.path.exists(directory):
+        random_encoders.make(run["encoder"], directory)
+    return directory
 
 
 def rate(run, step):
@@ -170,11 +159,26 @@ def rate(run, step):
     return run["lr"] * 0.5 * (1 + math.cos(math.pi * (step - warm_up) / (STEPS - warm_up)))
 
 
-def train(method, run, samples):
-    parts = {"bridge": read_safetensors("%s/bridges/%s/model.safetensors" % (DEMO, method)),
-             "llm": read_safetensors(DEMO + "/llm/model.safetensors"),
-             "encoder": read_safetensors(DEMO + "/encoder/model.safetensors")}
-    configs = {name: json.load(open("%s/%s/config.json" % (DEMO, name))) for name in ("llm", "encoder")}
+def lengths(moved):
+    """Of each tensor's way, and of the pad token's row by itself. Keys' biases are left out: they add the same to all
+    scores of a query, so their gradient is zero and what an optimizer makes of its rounding is anything."""
+    rows = {name + "[%d]" % PAD: tensor[PAD] for name, tensor in moved.items() if name in PADDED}
+    return {name: round(tensor.norm().item(), 9) for name, tensor in {**moved, **rows}.items()
+            if not name.endswith(("k_proj.bias", "key.bias"))}
+
+
+def read_model(directory):
+    with open(os.path.join(directory, "config.json"), encoding="utf-8") as file:
+        return read_safetensors(os.path.join(directory, "model.safetensors")), json.load(file)
+
+
+def train(run, scratch):
+    """The loss of every step, and how far each tensor of the encoder has moved in all."""
+    parts, configs, samples = {}, {}, read_samples(run)
+    parts["llm"], configs["llm"] = read_model(os.path.join(DEMO, "llm"))
+    parts["encoder"], configs["encoder"] = read_model(encoder_directory(run, scratch))
+    parts["bridge"] = read_safetensors(os.path.join(DEMO, "bridges", run["method"], "model.safetensors"))
+    before = {name: tensor.clone() for name, tensor in parts["encoder"].items()}
     learning = [tensor.requires_grad_() for name in run["train"] for tensor in parts[name].values()]
     optimizer = torch.optim.AdamW(learning, lr=run["lr"], betas=run["betas"], eps=1e-8, weight_decay=run["decay"])
     losses, per_epoch = [], -(-len(samples) // run["batch"])
@@ -183,7 +187,8 @@ def train(method, run, samples):
         dealt = order_of(run["seed"], -1, len(samples))  # what an epoch's order is an order of
         first = step % per_epoch * run["batch"]
         batch = [samples[dealt[i]] for i in order[first:first + run["batch"]]]
-        results = [sample_loss(method, parts["bridge"], parts["llm"], parts["encoder"], configs, s) for s in batch]
+        results = [sample_loss(run["method"], parts["bridge"], parts["llm"], parts["encoder"], configs, s)
+                   for s in batch]
         loss = sum(r[0] for r in results) / sum(r[1] for r in results)
         optimizer.zero_grad()
         loss.backward()
@@ -192,13 +197,18 @@ def train(method, run, samples):
             group["lr"] = rate(run, step)
         optimizer.step()
         losses.append(round(loss.item(), 9))
-    return losses
+    return losses, lengths({name: tensor.detach() - before[name] for name, tensor in parts["encoder"].items()})
 
 
 def main():
-    samples = read_samples()
-    print(json.dumps({method: {**run, "losses": train(method, run, samples)} for method, run in RUNS.items()},
-                     indent=1))
+    results = {}
+    with tempfile.TemporaryDirectory() as scratch:
+        for name, run in RUNS.items():
+            losses, moved = train(run, scratch)
+            results[name] = {**run, "losses": losses}
+            if "encoder" in run["train"]:
+                results[name]["moved"] = moved
+    print(json.dumps(results, indent=1))
 
 
 if __name__ == "__main__":
