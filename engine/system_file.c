@@ -83,6 +83,10 @@ static enum lay_status read_layers(const cJSON *object, const char *where, const
         if (number < 0 || number > 10000 || number != (double)(int64_t)number)
             return lay_fail(err, LAY_ERR_INPUT, "%s: \"%s\" must hold whole layer numbers from 0", where,
                             key);
+        for (int64_t i = 0; i < *count; i++)
+            if (layers[i] == (int64_t)number)
+                return lay_fail(err, LAY_ERR_INPUT, "%s: \"%s\" names layer %lld twice", where, key,
+                                (long long)number);
         layers[(*count)++] = (int64_t)number;
     }
     return LAY_OK;

@@ -128,8 +128,8 @@ static enum lay_status parse(int argc, char **argv, struct lay_train_options *o,
         {"threads", NULL, LAY_OPTION_INT, "N", "default: the processors this process may use", &raw->threads,
          1, 4096},
         {"Output", NULL, LAY_OPTION_HEADING, NULL, NULL, NULL, 0, 0},
-        {"dry-run", NULL, LAY_OPTION_FLAG, NULL, "check everything, print the plan, load no weights",
-         &o->dry_run, 0, 0},
+        {"dry-run", NULL, LAY_OPTION_FLAG, NULL,
+         "check everything, print the plan, load no weights but\n--init's", &o->dry_run, 0, 0},
         {"quiet", NULL, LAY_OPTION_FLAG, NULL, "no progress on stderr", &o->quiet, 0, 0},
     };
     return lay_options_parse(&usage, options, sizeof options / sizeof *options, argc, argv, NULL, help, err);
@@ -153,8 +153,10 @@ static enum lay_status apply_preset(struct lay_train_options *o, struct raw *raw
     if (!raw->preset)
         return LAY_OK;
     LAY_TRY(lay_train_preset_find(raw->preset, &preset, err));
-    if (!raw->stage)
-        raw->stage = preset->stage;
+    if (raw->stage && strcmp(raw->stage, preset->stage) != 0)
+        return lay_fail(err, LAY_ERR_USAGE, "--stage %s: the preset %s is of stage %s; leave out one of them",
+                        raw->stage, raw->preset, preset->stage);
+    raw->stage = preset->stage;
     if (!raw->schedule)
         raw->schedule = preset->recipe->schedule;
     if (isnan(o->warm_up))
@@ -163,7 +165,7 @@ static enum lay_status apply_preset(struct lay_train_options *o, struct raw *raw
         o->clip = preset->recipe->clip;
     if (o->dev < 0)
         o->dev = preset->recipe->dev;
-    if (raw->lr == 0)
+    if (isnan(raw->lr))
         raw->lr = preset->learning_rate;
     if (o->limit == 0)
         o->limit = preset->limit;
@@ -186,6 +188,7 @@ static enum lay_status read_stage(const struct raw *raw, struct lay_train_option
     if (raw->text_prompt && raw->no_text_prompt)
         return lay_fail(err, LAY_ERR_USAGE, "--text-prompt and --no-text-prompt exclude each other");
     o->text_prompt = raw->text_prompt || (!o->translation && !raw->no_text_prompt);
+    o->text_prompt_said = raw->text_prompt || raw->no_text_prompt;
     return o->translation || o->tasks.count ? LAY_OK : add_words(&o->tasks, "mgsm", err);
 }
 
@@ -236,8 +239,8 @@ static enum lay_status check_numbers(const struct lay_train_options *o, struct l
                   {"weight-decay", o->adamw.weight_decay, 0, 1e3}};
     for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++)
         if (!(ranges[i].value >= ranges[i].low && ranges[i].value < ranges[i].high))
-            return lay_fail(err, LAY_ERR_USAGE, "--%s: %g is outside %g to %g", ranges[i].option,
-                            ranges[i].value, ranges[i].low, ranges[i].high);
+            return lay_fail(err, LAY_ERR_USAGE, "--%s: %g is not a number from %g to below %g",
+                            ranges[i].option, ranges[i].value, ranges[i].low, ranges[i].high);
     return LAY_OK;
 }
 
@@ -267,10 +270,13 @@ static enum lay_status interpret(struct lay_train_options *o, struct raw *raw, s
     for (size_t i = 0; i < 3; i++)
         if (*lengths[i] == 0)
             *lengths[i] = raw->length ? raw->length : 512;
+    if (o->epochs && o->steps)
+        return lay_fail(err, LAY_ERR_USAGE, "--epochs and --steps exclude each other");
+    o->epochs = o->epochs ? o->epochs : 3;
     o->warm_up = isnan(o->warm_up) ? 0.05 : o->warm_up;
     o->clip = isnan(o->clip) ? 0 : o->clip;
     o->dev = o->dev < 0 ? 0 : o->dev;
-    o->schedule.learning_rate = raw->lr != 0 ? raw->lr : o->translation ? 4e-5 : 3e-5;
+    o->schedule.learning_rate = !isnan(raw->lr) ? raw->lr : o->translation ? 4e-5 : 3e-5;
     if (raw->threads > 0)
         omp_set_num_threads((int)raw->threads);
     LAY_TRY(check_numbers(o, err));
@@ -280,14 +286,13 @@ static enum lay_status interpret(struct lay_train_options *o, struct raw *raw, s
 int lay_cmd_train(int argc, char **argv)
 {
     struct lay_train_options options = {
-        .epochs = 3,
         .batch = 128,
         .warm_up = NAN, /* not said; no option gives it */
         .clip = NAN,
         .dev = -1,
         .adamw = {.beta1 = 0.8, .beta2 = 0.999, .epsilon = 1e-8, .weight_decay = 3e-7},
     };
-    struct raw raw = {0};
+    struct raw raw = {.lr = NAN};
     struct lay_err err = {0};
     bool help = false;
     enum lay_status status = parse(argc, argv, &options, &raw, &help, &err);

@@ -93,8 +93,10 @@ static enum lay_status parse_int(const struct lay_option *option, const char *te
     char *end;
     errno = 0;
     const long long number = strtoll(text, &end, 10);
-    if (errno || end == text || *end)
+    if (end == text || *end)
         return lay_fail(err, LAY_ERR_USAGE, "--%s: \"%s\" is not a whole number", option->name, text);
+    if (errno)
+        return lay_fail(err, LAY_ERR_USAGE, "--%s: %s is too large", option->name, text);
     if ((option->min || option->max) && (number < option->min || number > option->max))
         return lay_fail(err, LAY_ERR_USAGE, "--%s: %lld is outside %lld to %lld", option->name, number,
                         (long long)option->min, (long long)option->max);
@@ -104,12 +106,16 @@ static enum lay_status parse_int(const struct lay_option *option, const char *te
 
 static enum lay_status parse_list(const struct lay_option *option, const char *text, struct lay_err *err)
 {
+    const size_t before = ((const struct lay_option_list *)option->value)->count;
+    const char *const given = text;
     while (*text) {
         const size_t length = option->kind == LAY_OPTION_PATHS ? strlen(text) : strcspn(text, ",");
         if (length)
             LAY_TRY(list_add(option->value, text, length, option->name, err));
         text += length + (text[length] == ',');
     }
+    if (((const struct lay_option_list *)option->value)->count == before)
+        return lay_fail(err, LAY_ERR_USAGE, "--%s: \"%s\" names nothing", option->name, given);
     return LAY_OK;
 }
 

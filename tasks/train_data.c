@@ -134,10 +134,12 @@ static char *find_file(const char *dir, const char *folder, const char *name)
     return found;
 }
 
-static enum lay_status no_file(const char *dir, const char *name, const char *what, struct lay_err *err)
+static enum lay_status no_file(const char *dir, const char *folder, const char *name,
+                               const struct lay_language *language, struct lay_err *err)
 {
-    return lay_fail(err, LAY_ERR_INPUT, "%s: %s is not there, nor in the folder its official place is in%s%s",
-                    dir, name, what ? "; leave out " : "", what ? what : "");
+    return lay_fail(err, LAY_ERR_INPUT, "%s: holds no %s/%s, nor %s%s%s", dir, folder, name, name,
+                    language ? "; name with --lang the languages that are there, without " : "",
+                    language ? language->iso : "");
 }
 
 /* The items after `before` must be some. */
@@ -148,6 +150,45 @@ static enum lay_status check_items(const struct lay_train_set *set, size_t befor
         return LAY_OK;
     return lay_fail(err, LAY_ERR_INPUT, "%s: holds no training item%s%s", path, language ? " in " : "",
                     language ? language->name : "");
+}
+
+/* --- items by language, of files that hold several --- */
+
+struct counts {
+    int64_t of[257]; /* the last one: items without a language */
+};
+enum { N_COUNTS = sizeof(struct counts) / sizeof(int64_t), N_LANGUAGES = N_COUNTS - 1 };
+
+static enum lay_status check_table(struct lay_err *err)
+{
+    return lay_language_count() <= N_LANGUAGES
+               ? LAY_OK
+               : lay_fail(err, LAY_ERR_INPUT, "languages.json: %zu languages; items of %d can be counted",
+                          lay_language_count(), N_LANGUAGES);
+}
+
+/* Counts an item; false when its language has enough. */
+static bool take(struct counts *counts, const struct lay_language *language, int64_t limit)
+{
+    size_t i = 0;
+    while (i < N_LANGUAGES && (i >= lay_language_count() || lay_language_at(i) != language))
+        i++;
+    return ++counts->of[i] <= limit || limit == 0;
+}
+
+/* Every language that was asked for must have had an item, the file some. */
+static enum lay_status check_counts(const struct lay_train_data_options *options, const struct counts *counts,
+                                    const char *path, struct lay_err *err)
+{
+    int64_t items = 0;
+    for (size_t i = 0; i < N_COUNTS; i++)
+        items += counts->of[i];
+    for (size_t i = 0; options->languages && i < lay_language_count(); i++)
+        if (counts->of[i] == 0 && wanted(options, lay_language_at(i)))
+            return lay_fail(err, LAY_ERR_INPUT,
+                            "%s: holds no training item in %s; name with --lang what it has", path,
+                            lay_language_at(i)->name);
+    return items ? LAY_OK : lay_fail(err, LAY_ERR_INPUT, "%s: holds no training item", path);
 }
 
 /* --- translation --- */
@@ -220,13 +261,11 @@ static enum lay_status read_pair_files(struct lay_train_set *set, const char *pa
 }
 
 /* *found false when there is no such file. */
-static enum lay_status read_pairs_of(struct lay_train_set *set, const char *dir,
+static enum lay_status read_pairs_of(struct lay_train_set *set, const char *dir, const char *name,
                                      const struct lay_language *language,
                                      const struct lay_train_data_options *options, bool *found,
                                      struct lay_err *err)
 {
-    char name[64];
-    snprintf(name, sizeof name, "en-%s/train_100k.%s", language->iso, language->iso);
     char *path = find_file(dir, "bilingual_pairs", name);
     *found = path != NULL;
     if (!path)
@@ -244,24 +283,21 @@ static enum lay_status read_translation(struct lay_train_set *set, const struct 
     (void)task;
     for (size_t i = 0; i < lay_language_count(); i++) {
         const struct lay_language *language = lay_language_at(i);
+        char name[64];
         bool found;
         if (!wanted(options, language) || (!options->languages && strcmp(language->iso, "en") == 0))
             continue;
-        LAY_TRY(read_pairs_of(set, dir, language, options, &found, err));
+        snprintf(name, sizeof name, "en-%s/train_100k.%s", language->iso, language->iso);
+        LAY_TRY(read_pairs_of(set, dir, name, language, options, &found, err));
         if (!found && options->languages)
-            return lay_fail(err, LAY_ERR_INPUT, "%s: bilingual_pairs/en-%s/train_100k.%s is not there", dir,
-                            language->iso, language->iso);
+            return no_file(dir, "bilingual_pairs", name, language, err);
     }
     if (set->count == before)
-        return no_file(dir, "bilingual_pairs/en-{iso}/train_100k.{iso}", NULL, err);
+        return no_file(dir, "bilingual_pairs", "en-{iso}/train_100k.{iso}", NULL, err);
     return LAY_OK;
 }
 
 /* --- arithmetic --- */
-
-struct counts {
-    int64_t of[LAY_LANGUAGE_MAX_TASKS * 16]; /* items by language */
-};
 
 static enum lay_status add_response(struct lay_train_set *set, struct lay_source *source, const cJSON *item,
                                     const struct lay_task *task, const struct lay_train_data_options *options,
@@ -279,9 +315,8 @@ static enum lay_status add_response(struct lay_train_set *set, struct lay_source
                                name);
     if (!wanted(options, language))
         return LAY_OK;
-    for (size_t i = 0; i < lay_language_count(); i++)
-        if (lay_language_at(i) == language && ++counts->of[i] > options->limit && options->limit)
-            return LAY_OK;
+    if (!take(counts, language, options->limit))
+        return LAY_OK;
     const struct lay_sample sample = {.question = (char *)(uintptr_t)query,
                                       .target = (char *)(uintptr_t)response};
     return add_sample(set, options, task, language, &sample, source->line, err);
@@ -293,8 +328,6 @@ static enum lay_status read_responses(struct lay_train_set *set, struct lay_sour
 {
     cJSON *root;
     struct counts counts = {0};
-    if (lay_language_count() > sizeof counts.of / sizeof *counts.of)
-        return lay_fail(err, LAY_ERR_INPUT, "languages.json: too many languages to count items by");
     LAY_TRY(lay_source_whole(source, &root, err));
     const cJSON *list = cJSON_IsObject(root) ? cJSON_GetObjectItemCaseSensitive(root, "data") : root;
     enum lay_status status = LAY_OK;
@@ -308,7 +341,7 @@ static enum lay_status read_responses(struct lay_train_set *set, struct lay_sour
         status = add_response(set, source, item, task, options, &counts, err);
     }
     cJSON_Delete(root);
-    return status;
+    return status == LAY_OK ? check_counts(options, &counts, source->path, err) : status;
 }
 
 static enum lay_status read_math(struct lay_train_set *set, const struct lay_task *task, const char *dir,
@@ -316,18 +349,14 @@ static enum lay_status read_math(struct lay_train_set *set, const struct lay_tas
 {
     static const char *const names[] = {"metamath_615k.json", "math.json"}; /* LayAlign's, MindMerger's */
     struct lay_source source;
-    const size_t before = set->count;
     char *path = NULL;
     for (size_t i = 0; i < sizeof names / sizeof *names && !path; i++)
         path = find_file(dir, "query_translation", names[i]);
     if (!path)
-        return no_file(dir, "metamath_615k.json or math.json", NULL, err);
+        return no_file(dir, "query_translation", "metamath_615k.json or math.json", NULL, err);
     enum lay_status status = open_source(set, path, &source, err);
     if (status == LAY_OK)
         status = read_responses(set, &source, task, options, err);
-    if (status == LAY_OK)
-        status =
-            check_items(set, before, path, options->n_languages == 1 ? options->languages[0] : NULL, err);
     lay_source_close(&source);
     return status;
 }
@@ -374,7 +403,7 @@ static enum lay_status read_benchmark_of(struct lay_train_set *set, const char *
     const size_t before = set->count;
     char *path = find_file(dir, "query_translation", name);
     if (!path)
-        return options->languages ? no_file(dir, name, language->iso, err) : LAY_OK;
+        return options->languages ? no_file(dir, "query_translation", name, language, err) : LAY_OK;
     const int32_t file = set->n_files;
     LAY_TRY(read_benchmark(set, path, layout, task, language, options, err));
     if (options->languages)
@@ -388,6 +417,7 @@ static enum lay_status read_all_benchmark(struct lay_train_set *set, const struc
 {
     assert(task);
     const size_t before = set->count;
+    const int32_t files = set->n_files;
     for (size_t i = 0; i < lay_language_count(); i++) {
         const struct lay_language *language = lay_language_at(i);
         if (!wanted(options, language) || !lay_language_in(language, task->name))
@@ -399,7 +429,9 @@ static enum lay_status read_all_benchmark(struct lay_train_set *set, const struc
         lay_free(name);
         LAY_TRY(status);
     }
-    return set->count > before ? LAY_OK : no_file(dir, pattern, NULL, err);
+    if (set->n_files == files)
+        return no_file(dir, "query_translation", pattern, NULL, err);
+    return check_items(set, before, set->files[set->n_files - 1].path, NULL, err);
 }
 
 static enum lay_status read_xcsqa(struct lay_train_set *set, const struct lay_task *task, const char *dir,
@@ -414,40 +446,60 @@ static enum lay_status read_xnli(struct lay_train_set *set, const struct lay_tas
     return read_all_benchmark(set, task, dir, "xnli_dev.json", "json", options, err);
 }
 
+static const struct reader {
+    const char *task;
+    bool benchmark;
+    enum lay_status (*read)(struct lay_train_set *set, const struct lay_task *task, const char *dir,
+                            const struct lay_train_data_options *options, struct lay_err *err);
+} readers[] = {
+    {"translation", false, read_translation},
+    {"mgsm", true, read_math},
+    {"msvamp", true, read_math},
+    {"x-csqa", true, read_xcsqa},
+    {"xnli", true, read_xnli},
+};
+
+static const struct reader *reader_of(const char *task)
+{
+    for (size_t i = 0; i < sizeof readers / sizeof *readers; i++)
+        if (strcmp(task, readers[i].task) == 0)
+            return &readers[i];
+    return NULL;
+}
+
+bool lay_train_data_same(const char *task, const char *other)
+{
+    const struct reader *reader = reader_of(task), *second = reader_of(other);
+    return reader && second && reader->read == second->read;
+}
+
 enum lay_status lay_train_data_read(struct lay_train_set *set, const char *task, const char *dir,
                                     const struct lay_train_data_options *options, struct lay_err *err)
 {
-    static const struct {
-        const char *task;
-        bool benchmark;
-        enum lay_status (*read)(struct lay_train_set *set, const struct lay_task *task, const char *dir,
-                                const struct lay_train_data_options *options, struct lay_err *err);
-    } readers[] = {
-        {"translation", false, read_translation},
-        {"mgsm", true, read_math},
-        {"msvamp", true, read_math},
-        {"x-csqa", true, read_xcsqa},
-        {"xnli", true, read_xnli},
-    };
     const struct lay_task *found = NULL;
+    const struct reader *reader = reader_of(task);
+    LAY_TRY(check_table(err));
+    if (!reader)
+        return lay_fail(
+            err, LAY_ERR_USAGE,
+            "--task: there is no training data reader for \"%s\"; there are translation, mgsm, msvamp, "
+            "x-csqa, xnli",
+            task);
     if (!lay_path_is_dir(dir))
-        return lay_fail(err, LAY_ERR_INPUT,
-                        "%s: neither a directory of training data nor a file of JSON lines (.jsonl)", dir);
-    for (size_t i = 0; i < sizeof readers / sizeof *readers; i++) {
-        if (strcmp(task, readers[i].task) != 0)
-            continue;
-        if (readers[i].benchmark)
-            LAY_TRY(lay_task_find(task, &found, err));
-        if (found && !lay_prompt_covers(options->prompts, found))
-            return lay_fail(err, LAY_ERR_INPUT, "prompt set %s has no prompts for %s",
-                            lay_prompt_set_name(options->prompts), task);
-        return readers[i].read(set, found, dir, options, err);
-    }
-    return lay_fail(
-        err, LAY_ERR_USAGE,
-        "--task: there is no training data reader for \"%s\"; there are translation, mgsm, msvamp, "
-        "x-csqa, xnli",
-        task);
+        return lay_fail(
+            err, LAY_ERR_INPUT,
+            lay_path_exists(dir)
+                ? "%s: neither a directory of training data nor a file of JSON lines (.jsonl); of "
+                  "a file in an official layout name the folder"
+                : "%s: is not there; name a directory of training data or a file of JSON lines "
+                  "(.jsonl)",
+            dir);
+    if (reader->benchmark)
+        LAY_TRY(lay_task_find(task, &found, err));
+    if (found && !lay_prompt_covers(options->prompts, found))
+        return lay_fail(err, LAY_ERR_INPUT, "prompt set %s has no prompts for %s",
+                        lay_prompt_set_name(options->prompts), task);
+    return reader->read(set, found, dir, options, err);
 }
 
 /* --- JSON lines --- */
@@ -466,7 +518,8 @@ static enum lay_status optional_text(struct lay_source *source, const cJSON *ite
 }
 
 static enum lay_status add_line(struct lay_train_set *set, struct lay_source *source, const cJSON *item,
-                                const struct lay_train_data_options *options, struct lay_err *err)
+                                const struct lay_train_data_options *options, struct counts *counts,
+                                struct lay_err *err)
 {
     static const char *const keys[] = {"source", "prompt", "target", "lang", NULL};
     const char *from = NULL, *prompt = NULL, *target = "", *name = NULL;
@@ -483,20 +536,21 @@ static enum lay_status add_line(struct lay_train_set *set, struct lay_source *so
                                name);
     if (options->languages && (!language || !wanted(options, language)))
         return LAY_OK;
+    if (!take(counts, language, options->limit))
+        return LAY_OK;
     return add(set, from, options->text_prompt ? prompt : NULL, target, language, source->line, err);
 }
 
 static enum lay_status read_lines(struct lay_train_set *set, struct lay_source *source,
                                   const struct lay_train_data_options *options, struct lay_err *err)
 {
+    struct counts counts = {0};
     for (;;) {
         cJSON *item;
         LAY_TRY(lay_source_next_object(source, &item, err));
         if (!item)
-            return LAY_OK;
-        enum lay_status status = LAY_OK;
-        if (!options->limit || source->line <= options->limit)
-            status = add_line(set, source, item, options, err);
+            return check_counts(options, &counts, source->path, err);
+        const enum lay_status status = add_line(set, source, item, options, &counts, err);
         cJSON_Delete(item);
         LAY_TRY(status);
     }
@@ -506,12 +560,10 @@ enum lay_status lay_train_data_read_lines(struct lay_train_set *set, const char 
                                           const struct lay_train_data_options *options, struct lay_err *err)
 {
     struct lay_source source;
-    const size_t before = set->count;
+    LAY_TRY(check_table(err));
     enum lay_status status = open_source(set, lay_strdup(path), &source, err);
     if (status == LAY_OK)
         status = read_lines(set, &source, options, err);
-    if (status == LAY_OK)
-        status = check_items(set, before, path, NULL, err);
     lay_source_close(&source);
     return status;
 }

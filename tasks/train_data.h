@@ -54,7 +54,9 @@ struct lay_train_data_options {
  * language without items that was asked for, a file without any. An unknown task is LAY_ERR_USAGE. */
 enum lay_status lay_train_data_read(struct lay_train_set *set, const char *task, const char *dir,
                                     const struct lay_train_data_options *options, struct lay_err *err);
-/* Adds the items of a file of JSON lines. */
+/* Whether two tasks train on the same items; false for an unknown one. */
+bool lay_train_data_same(const char *task, const char *other);
+/* Adds the items of a file of JSON lines; of languages that were asked for each must have some. */
 enum lay_status lay_train_data_read_lines(struct lay_train_set *set, const char *path,
                                           const struct lay_train_data_options *options, struct lay_err *err);
 /* "train_100k.bn:17", for messages; returns text. */

@@ -77,15 +77,16 @@ static enum lay_status build(struct lay_trainable *t, const struct lay_trainable
                                       t->options.train_encoder, &t->encoder, err);
 }
 
-enum lay_status lay_trainable_create(const struct lay_trainable_parts *parts,
-                                     const struct lay_trainable_options *options,
-                                     struct lay_trainable **trainable, struct lay_err *err)
+/* Options and configurations; nothing is loaded. */
+static enum lay_status begin(const struct lay_trainable_parts *parts,
+                             const struct lay_trainable_options *options, struct lay_trainable **trainable,
+                             struct lay_err *err)
 {
-    *trainable = NULL;
     LAY_TRY(check_options(parts, options, err));
     struct lay_trainable *t = lay_alloc(1, sizeof *t);
     if (!t)
         return lay_no_memory(err, "a trainable model");
+    *trainable = t;
     t->options = *options;
     t->options.rows = options->rows > 0 ? options->rows : LAY_TRAIN_ROWS;
     t->options.source_rows = options->source_rows > 0 ? options->source_rows : t->options.rows;
@@ -93,13 +94,36 @@ enum lay_status lay_trainable_create(const struct lay_trainable_parts *parts,
     t->llm_config = *parts->llm_config;
     if (t->method != LAY_PLAIN)
         t->encoder_config = *parts->encoder_config;
-    const enum lay_status status = build(t, parts, err);
-    if (status != LAY_OK) {
-        lay_trainable_destroy(t);
-        return status;
-    }
-    *trainable = t;
     return LAY_OK;
+}
+
+enum lay_status lay_trainable_create(const struct lay_trainable_parts *parts,
+                                     const struct lay_trainable_options *options,
+                                     struct lay_trainable **trainable, struct lay_err *err)
+{
+    *trainable = NULL;
+    LAY_TRY(begin(parts, options, trainable, err));
+    const enum lay_status status = build(*trainable, parts, err);
+    if (status != LAY_OK) {
+        lay_trainable_destroy(*trainable);
+        *trainable = NULL;
+    }
+    return status;
+}
+
+enum lay_status lay_trainable_try_bridge(const struct lay_trainable_parts *parts,
+                                         const struct lay_trainable_options *options, struct lay_err *err)
+{
+    struct lay_trainable *t;
+    LAY_TRY(begin(parts, options, &t, err));
+    enum lay_status status = lay_dnn_create(&t->dnn, err);
+    t->learning = (struct lay_learning){.dnn = t->dnn, .compute = options->compute};
+    if (status == LAY_OK)
+        status = open_weights(t, parts, err);
+    if (status == LAY_OK)
+        status = load_bridge(t, parts, err);
+    lay_trainable_destroy(t);
+    return status;
 }
 
 void lay_trainable_destroy(struct lay_trainable *t)

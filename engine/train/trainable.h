@@ -51,6 +51,9 @@ struct lay_trainable;
 enum lay_status lay_trainable_create(const struct lay_trainable_parts *parts,
                                      const struct lay_trainable_options *options,
                                      struct lay_trainable **trainable, struct lay_err *err);
+/* Loads the bridge alone and lets it go: what create would refuse of it, without the large models. */
+enum lay_status lay_trainable_try_bridge(const struct lay_trainable_parts *parts,
+                                         const struct lay_trainable_options *options, struct lay_err *err);
 void lay_trainable_destroy(struct lay_trainable *trainable); /* accepts NULL */
 
 /* In a fixed order: bridge, LLM, encoder, each from its input to its output. */

@@ -17,11 +17,11 @@ static void handle(int number)
 {
     (void)number;
     if (!defer) {
-        say("\nlayeval: interrupted; finished samples are safe; repeat the command to continue\n");
+        say("\nlayeval: interrupted; what was finished is safe; repeat the command to continue\n");
         _exit(130);
     }
     if (lay_signals_stop) {
-        say("\nlayeval: stopped at once; finished samples are safe; repeat the command to continue\n");
+        say("\nlayeval: stopped at once; what was finished is safe; repeat the command to continue\n");
         _exit(130);
     }
     lay_signals_stop = 1;

@@ -64,13 +64,13 @@ static bool add_system(cJSON *manifest, const struct lay_train_options *o, const
     return true;
 }
 
-static void add_data(cJSON *manifest, const struct lay_train_options *o, const struct lay_prompt_set *prompts,
-                     const struct lay_train_samples *samples)
+static void add_data(cJSON *manifest, const struct lay_train_options *o, const struct lay_train_parts *p,
+                     const struct lay_prompt_set *prompts, const struct lay_train_samples *samples)
 {
     cJSON *data = cJSON_AddObjectToObject(manifest, "data");
     cJSON_AddStringToObject(data, "prompt_set", lay_prompt_set_name(prompts));
     cJSON_AddStringToObject(data, "prompt_set_hash", lay_prompt_set_hash(prompts));
-    cJSON_AddBoolToObject(data, "text_prompt", o->text_prompt);
+    cJSON_AddBoolToObject(data, "text_prompt", p->text_prompt);
     cJSON_AddNumberToObject(data, "source_length", (double)o->source_length);
     cJSON_AddNumberToObject(data, "prompt_length", (double)o->prompt_length);
     cJSON_AddNumberToObject(data, "target_length", (double)o->target_length);
@@ -136,7 +136,7 @@ enum lay_status lay_train_describe(const struct lay_train_options *options,
     cJSON_AddStringToObject(built, "isa", lay_dnn_isa());
     cJSON_AddStringToObject(built, "stage", options->translation ? "translation" : "task");
     const bool whole = add_system(built, options, parts);
-    add_data(built, options, prompts, samples);
+    add_data(built, options, parts, prompts, samples);
     add_training(built, options, parts, schedule);
     *manifest = built;
     if (whole && !lay_mem_cjson_failed())

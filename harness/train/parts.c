@@ -19,9 +19,19 @@ static enum lay_status check_options(const struct lay_train_options *o, const st
     if (is_plain(p) && o->dropout > 0)
         return lay_fail(err, LAY_ERR_USAGE,
                         "--dropout: it is of what a bridge gives the LLM; a plain system has no bridge");
-    if (is_plain(p) && o->translation && !o->text_prompt)
+    if (is_plain(p) && o->translation && !p->text_prompt)
         return lay_fail(err, LAY_ERR_USAGE,
                         "--stage translation: a plain LLM would read nothing; give it --text-prompt");
+    if (o->bin && !p->train_bridge)
+        return lay_fail(err, LAY_ERR_USAGE,
+                        "--save-format bin: is of bridges, and no bridge is to be trained");
+    const bool adapter = p->file.bridge.method == LAY_LAYALIGN && !p->file.bridge.no_adapter;
+    if (p->train_bridge && !p->file.soft_prompt && !adapter)
+        return lay_fail(
+            err, LAY_ERR_INPUT,
+            "%s: switches off all that a bridge gives the LLM (soft_prompt, adapter_attention), so "
+            "there is nothing to train of it",
+            o->system);
     return LAY_OK;
 }
 
@@ -32,6 +42,7 @@ static void choose_modules(const struct lay_train_options *o, struct lay_train_p
     p->train_llm = chosen ? o->train_llm : is_plain(p);
     p->train_encoder = o->train_encoder;
     p->train_head = o->train_head;
+    p->text_prompt = o->text_prompt && (o->text_prompt_said || p->file.text_prompt);
 }
 
 static enum lay_status open_llm(struct lay_train_parts *p, struct lay_err *err)
@@ -49,14 +60,27 @@ static enum lay_status open_llm(struct lay_train_parts *p, struct lay_err *err)
     return lay_checkpoint_open(p->file.llm_path, &p->llm, err);
 }
 
+/* A bridge of another method or shape is refused now, not behind the reading of all data. */
+static enum lay_status try_init(const struct lay_train_options *o, const struct lay_train_parts *p,
+                                struct lay_err *err)
+{
+    const struct lay_trainable_parts parts = lay_train_parts_of(p);
+    const struct lay_trainable_options options = lay_train_parts_options(p, o);
+    struct lay_err inner = {0};
+    const enum lay_status status = lay_trainable_try_bridge(&parts, &options, &inner);
+    return status == LAY_OK ? LAY_OK : lay_fail(err, status, "--init %s: %s", o->init, inner.message);
+}
+
 static enum lay_status open_bridge(const struct lay_train_options *o, struct lay_train_parts *p,
                                    struct lay_err *err)
 {
     LAY_TRY(lay_encoder_config_read(p->file.encoder_path, &p->encoder_config, err));
     LAY_TRY(lay_tokenizer_open(p->file.encoder_tokenizer, &p->encoder_tokenizer, err));
     LAY_TRY(lay_checkpoint_open(p->file.encoder_path, &p->encoder, err));
-    if (o->init)
-        return lay_checkpoint_open(o->init, &p->bridge, err);
+    if (o->init) {
+        LAY_TRY(lay_checkpoint_open(o->init, &p->bridge, err));
+        return try_init(o, p, err);
+    }
     return lay_bridge_init(&p->file.bridge, &p->encoder_config, &p->llm_config, (uint64_t)o->seed, &p->bridge,
                            err);
 }

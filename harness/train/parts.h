@@ -15,10 +15,11 @@ struct lay_train_parts {
     struct lay_checkpoint *llm, *encoder, *bridge;           /* encoder and bridge NULL: plain */
     int32_t eos;                                             /* what targets end with */
     bool train_bridge, train_llm, train_encoder, train_head; /* as asked for, else what the method trains */
+    bool text_prompt; /* the LLM reads one: options, system file and stage together */
 };
 
-/* Opens everything and checks that options and method fit; loads no weights. The bridge is --init's, else
- * new. Close with lay_train_parts_close, also on failure. */
+/* Opens everything and checks that options and method fit; of weights it loads, for a try, those of --init.
+ * The bridge is --init's, else new. Close with lay_train_parts_close, also on failure. */
 enum lay_status lay_train_parts_open(const struct lay_train_options *options, struct lay_train_parts *parts,
                                      struct lay_err *err);
 void lay_train_parts_close(struct lay_train_parts *parts);

@@ -37,8 +37,21 @@ static bool is_json_lines(const char *path)
     return length > 6 && strcmp(path + length - 6, ".jsonl") == 0 && !lay_path_is_dir(path);
 }
 
-static enum lay_status read_set(const struct lay_train_options *options, const struct lay_prompt_set *prompts,
-                                struct lay_train_set *set, struct lay_err *err)
+/* An item that stands twice would count twice. */
+static enum lay_status check_tasks(const struct lay_option_list *tasks, struct lay_err *err)
+{
+    for (size_t i = 0; i < tasks->count; i++)
+        for (size_t j = 0; j < i; j++)
+            if (lay_train_data_same(tasks->items[i], tasks->items[j]))
+                return lay_fail(err, LAY_ERR_USAGE,
+                                "--task: %s and %s have the same training items; name one", tasks->items[j],
+                                tasks->items[i]);
+    return LAY_OK;
+}
+
+static enum lay_status read_set(const struct lay_train_options *options, bool text_prompt,
+                                const struct lay_prompt_set *prompts, struct lay_train_set *set,
+                                struct lay_err *err)
 {
     const struct lay_language *languages[LAY_OPTION_LIST_MAX];
     LAY_TRY(find_languages(&options->languages, languages, err));
@@ -47,12 +60,13 @@ static enum lay_status read_set(const struct lay_train_options *options, const s
         .n_languages = options->languages.count,
         .limit = options->limit,
         .prompts = prompts,
-        .text_prompt = options->text_prompt,
+        .text_prompt = text_prompt,
     };
     if (is_json_lines(options->data))
         return lay_train_data_read_lines(set, options->data, &data, err);
     if (options->translation)
         return lay_train_data_read(set, "translation", options->data, &data, err);
+    LAY_TRY(check_tasks(&options->tasks, err));
     for (size_t i = 0; i < options->tasks.count; i++)
         LAY_TRY(lay_train_data_read(set, options->tasks.items[i], options->data, &data, err));
     return LAY_OK;
@@ -74,23 +88,40 @@ static bool cut(struct lay_ids *ids, size_t begin, int64_t limit, bool keep_last
 
 struct tokens {
     const struct lay_train_options *options;
-    struct lay_tokenizer *llm, *encoder;
-    int32_t eos;
+    const struct lay_train_parts *parts;
 };
+
+/* A tokenizer of another model has tokens that this one has not. */
+static enum lay_status check_ids(const struct lay_train_samples *s, size_t begin,
+                                 const struct lay_train_item *item, int64_t vocab_size, const char *model,
+                                 struct lay_err *err)
+{
+    char name[200];
+    for (size_t i = begin; i < s->ids.count; i++)
+        if (s->ids.data[i] < 0 || s->ids.data[i] >= vocab_size)
+            return lay_fail(err, LAY_ERR_INPUT,
+                            "%s: the tokenizer of the %s gives token %d, its configuration has %lld "
+                            "(vocab_size); do they belong together?",
+                            lay_train_item_name(&s->set, item, name, sizeof name), model, (int)s->ids.data[i],
+                            (long long)vocab_size);
+    return LAY_OK;
+}
 
 static enum lay_status put_source(const struct tokens *t, struct lay_train_samples *s,
                                   const struct lay_train_item *item, int64_t *n, struct lay_err *err)
 {
     const size_t begin = s->ids.count;
     char name[200];
-    if (!t->encoder)
+    struct lay_tokenizer *tokenizer = t->parts->encoder_tokenizer;
+    if (!tokenizer)
         return LAY_OK;
     if (!item->source)
         return lay_fail(err, LAY_ERR_INPUT, "%s: has no source for the encoder to read",
                         lay_train_item_name(&s->set, item, name, sizeof name));
     if (item->language)
-        LAY_TRY(lay_tokenizer_set_language(t->encoder, item->language->nllb, err));
-    LAY_TRY(lay_tokenizer_encode(t->encoder, item->source, strlen(item->source), true, &s->ids, err));
+        LAY_TRY(lay_tokenizer_set_language(tokenizer, item->language->nllb, err));
+    LAY_TRY(lay_tokenizer_encode(tokenizer, item->source, strlen(item->source), true, &s->ids, err));
+    LAY_TRY(check_ids(s, begin, item, t->parts->encoder_config.vocab_size, "encoder", err));
     s->cut += cut(&s->ids, begin, t->options->source_length, true);
     *n = (int64_t)(s->ids.count - begin);
     return LAY_OK;
@@ -102,7 +133,9 @@ static enum lay_status put_prompt(const struct tokens *t, struct lay_train_sampl
     const size_t begin = s->ids.count;
     if (!item->prompt)
         return LAY_OK;
-    LAY_TRY(lay_tokenizer_encode(t->llm, item->prompt, strlen(item->prompt), false, &s->ids, err));
+    LAY_TRY(lay_tokenizer_encode(t->parts->llm_tokenizer, item->prompt, strlen(item->prompt), false, &s->ids,
+                                 err));
+    LAY_TRY(check_ids(s, begin, item, t->parts->llm_config.vocab_size, "LLM", err));
     s->cut += cut(&s->ids, begin, t->options->prompt_length, false);
     *n = (int64_t)(s->ids.count - begin);
     return LAY_OK;
@@ -113,8 +146,10 @@ static enum lay_status put_target(const struct tokens *t, struct lay_train_sampl
 {
     const size_t begin = s->ids.count;
     char name[200];
-    LAY_TRY(lay_tokenizer_encode(t->llm, item->target, strlen(item->target), false, &s->ids, err));
-    LAY_TRY(lay_ids_push(&s->ids, t->eos, err));
+    LAY_TRY(lay_tokenizer_encode(t->parts->llm_tokenizer, item->target, strlen(item->target), false, &s->ids,
+                                 err));
+    LAY_TRY(lay_ids_push(&s->ids, t->parts->eos, err));
+    LAY_TRY(check_ids(s, begin, item, t->parts->llm_config.vocab_size, "LLM", err));
     const size_t count = s->ids.count - begin;
     if (cut(&s->ids, begin, t->options->target_length, true) && !t->options->cut_targets)
         return lay_fail(
@@ -183,13 +218,13 @@ static enum lay_status split(struct lay_train_samples *s, const struct lay_train
 }
 
 enum lay_status lay_train_samples_read(const struct lay_train_options *options,
-                                       const struct lay_prompt_set *prompts, struct lay_tokenizer *llm,
-                                       struct lay_tokenizer *encoder, int32_t eos,
+                                       const struct lay_train_parts *parts,
+                                       const struct lay_prompt_set *prompts,
                                        struct lay_train_samples *samples, struct lay_err *err)
 {
-    const struct tokens tokens = {options, llm, encoder, eos};
+    const struct tokens tokens = {options, parts};
     *samples = (struct lay_train_samples){0};
-    LAY_TRY(read_set(options, prompts, &samples->set, err));
+    LAY_TRY(read_set(options, parts->text_prompt, prompts, &samples->set, err));
     LAY_TRY(split(samples, options, err));
     return tokenize(&tokens, samples, err);
 }

@@ -4,7 +4,7 @@
 
 #include "engine/token/tokenizer.h"
 #include "engine/train/trainable.h"
-#include "harness/train/train.h"
+#include "harness/train/parts.h"
 #include "tasks/train_data.h"
 
 struct lay_train_samples {
@@ -16,11 +16,12 @@ struct lay_train_samples {
     int64_t cut; /* sources and prompts that were longer than the limit */
 };
 
-/* Reads and tokenises everything. `encoder` NULL: no sources. A target longer than the limit is refused with
- * its place, unless options->cut_targets. Free with lay_train_samples_free, also on failure. */
+/* Reads and tokenises everything. A target longer than the limit is refused with its place, unless
+ * options->cut_targets, and so is a token that its model does not have. Free with lay_train_samples_free,
+ * also on failure. */
 enum lay_status lay_train_samples_read(const struct lay_train_options *options,
-                                       const struct lay_prompt_set *prompts, struct lay_tokenizer *llm,
-                                       struct lay_tokenizer *encoder, int32_t eos,
+                                       const struct lay_train_parts *parts,
+                                       const struct lay_prompt_set *prompts,
                                        struct lay_train_samples *samples, struct lay_err *err);
 void lay_train_samples_free(struct lay_train_samples *samples);
 

@@ -105,6 +105,14 @@ static enum lay_status load_log(struct lay_train_state *state, const struct lay_
     return LAY_OK;
 }
 
+bool lay_train_state_exists(const char *dir)
+{
+    char *path = lay_path_join(dir, STATE_FILE);
+    const bool exists = path && lay_path_exists(path);
+    lay_free(path);
+    return exists;
+}
+
 enum lay_status lay_train_state_load(struct lay_train_state *state, const char *dir, struct lay_err *err)
 {
     struct lay_checkpoint *file = NULL;
@@ -113,7 +121,12 @@ enum lay_status lay_train_state_load(struct lay_train_state *state, const char *
     if (!path)
         return lay_no_memory(err, "a path");
     if (lay_path_exists(path)) {
-        status = lay_checkpoint_open(path, &file, err);
+        struct lay_err inner = {0};
+        status = lay_checkpoint_open(path, &file, &inner);
+        if (status != LAY_OK)
+            (void)lay_fail(err, status,
+                           "%s; what the training would go on from is damaged: remove %s to begin anew",
+                           inner.message, dir);
         for (size_t i = 0; status == LAY_OK && i < lay_trainable_count(state->trainable); i++)
             status = load_parameter(state, file, i, err);
         if (status == LAY_OK)

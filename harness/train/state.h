@@ -21,6 +21,7 @@ enum lay_status lay_train_state_begin(struct lay_trainable *trainable, struct la
 /* Takes over what DIR holds; nothing when it holds no state. A damaged state is LAY_ERR_INPUT. The trainable
  * must be refreshed afterwards. */
 enum lay_status lay_train_state_load(struct lay_train_state *state, const char *dir, struct lay_err *err);
+bool lay_train_state_exists(const char *dir);
 enum lay_status lay_train_state_save(struct lay_train_state *state, const char *dir, struct lay_err *err);
 void lay_train_state_free(struct lay_train_state *state);
 

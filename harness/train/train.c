@@ -361,7 +361,9 @@ static enum lay_status compare_manifests(const char *dir, const cJSON *wanted, s
     return status;
 }
 
-static enum lay_status check_manifest(struct trainer *t, struct lay_err *err)
+/* Refuses another training's directory; a new manifest is written once the models are loaded, so that a
+ * refusal by those leaves none that the corrected command would not fit. */
+static enum lay_status check_manifest(struct trainer *t, bool loaded, struct lay_err *err)
 {
     char hash[LAY_HASH_HEX];
     cJSON *wanted = NULL;
@@ -370,9 +372,16 @@ static enum lay_status check_manifest(struct trainer *t, struct lay_err *err)
     enum lay_status status =
         path ? lay_train_describe(t->options, &t->parts, t->prompts, &t->samples, &t->schedule, &wanted, err)
              : lay_no_memory(err, "a path");
-    if (status == LAY_OK)
-        status = lay_path_exists(path) ? compare_manifests(dir, wanted, err)
-                                       : lay_manifest_write(dir, wanted, hash, err);
+    if (status == LAY_OK && lay_path_exists(path))
+        status = compare_manifests(dir, wanted, err);
+    else if (status == LAY_OK && lay_train_state_exists(dir))
+        status =
+            lay_fail(err, LAY_ERR_INPUT,
+                     "%s: holds the state of a training without its %s, so nothing says which; name another "
+                     "--out or remove that directory",
+                     dir, LAY_MANIFEST_FILE);
+    else if (status == LAY_OK && loaded)
+        status = lay_manifest_write(dir, wanted, hash, err);
     cJSON_Delete(wanted);
     lay_free(path);
     return status;
@@ -384,8 +393,7 @@ static enum lay_status open_all(struct trainer *t, struct lay_err *err)
     LAY_TRY(lay_train_parts_open(t->options, &t->parts, err));
     const char *named = t->parts.file.prompt_set[0] ? t->parts.file.prompt_set : "mindmerger";
     LAY_TRY(lay_prompt_set_open(NULL, t->options->prompts ? t->options->prompts : named, &t->prompts, err));
-    LAY_TRY(lay_train_samples_read(t->options, t->prompts, t->parts.llm_tokenizer, t->parts.encoder_tokenizer,
-                                   t->parts.eos, &t->samples, err));
+    LAY_TRY(lay_train_samples_read(t->options, &t->parts, t->prompts, &t->samples, err));
     LAY_TRY(plan_steps(t, err));
     LAY_TRY(lay_train_history_open(t->options, &t->schedule, &t->history, err));
     return print_plan(t, err);
@@ -398,8 +406,9 @@ static enum lay_status train(struct trainer *t, struct lay_err *err)
     LAY_TRY(lay_rundir_open(t->options->out, &t->dir, err));
     LAY_TRY(lay_rundir_clear(t->options->out, LAST, err));
     LAY_TRY(lay_rundir_clear(t->options->out, BEST, err));
-    LAY_TRY(check_manifest(t, err));
+    LAY_TRY(check_manifest(t, false, err));
     LAY_TRY(lay_trainable_create(&parts, &options, &t->trainable, err));
+    LAY_TRY(check_manifest(t, true, err));
     LAY_TRY(lay_train_state_begin(t->trainable, &t->state, err));
     LAY_TRY(lay_train_state_load(&t->state, t->options->out, err));
     LAY_TRY(lay_trainable_refresh(t->trainable, err));

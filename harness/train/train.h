@@ -23,9 +23,9 @@ struct lay_train_options {
     const char *init;    /* bridge to start from; NULL: a new one */
     const char *prompts; /* prompt set; NULL: the system file's */
     struct lay_option_list tasks, languages;
-    int64_t limit;    /* items a language; 0: all */
-    int64_t dev;      /* samples held out; 0: none */
-    bool text_prompt; /* the LLM reads one */
+    int64_t limit;                      /* items a language; 0: all */
+    int64_t dev;                        /* samples held out; 0: none */
+    bool text_prompt, text_prompt_said; /* the LLM reads one; not said: unless the system file says no */
     bool train_bridge, train_llm, train_encoder, train_head;
 
     int64_t epochs, steps; /* steps 0: epochs of the data */

@@ -507,6 +507,22 @@ class Training(unittest.TestCase):
         other = self.directory / "other"
         self.succeed("make-model", "--shape", "mindmerger", "--encoder", DEMO / "encoder", "--llm",
                      ROOT / "tests" / "golden" / "mindmerger_mt5_llama" / "llm", "--out", other, "--quiet")
+        good = self.directory / "good"
+        (good / "en-de").mkdir(parents=True)
+        for language in ("de", "en"):
+            (good / "en-de" / ("train_100k." + language)).write_text("1\n")
+        lists = self.directory / "lists"
+        lists.mkdir()
+        (lists / "xnli_dev.json").write_text("[]")
+        (lists / "math.json").write_text('[{"query": "Wie viele?", "response": "Two", "lang": "German"}]')
+        mindmerger_off = self.system_file("off.json", "mindmerger", soft_prompt=False)
+        layalign_off = self.system_file("off2.json", "layalign", soft_prompt=False, adapter_attention=False)
+        twice = self.system_file("twice.json", "layalign", bridge={"path": "none", "language_layers": [0, 0]})
+        small = self.directory / "small"
+        shutil.copytree(DEMO / "llm", small)
+        config = json.loads((small / "config.json").read_text())
+        (small / "config.json").write_text(json.dumps({**config, "vocab_size": 8}))
+        small = self.system_file("small.json", "mindmerger", llm={"path": str(small)})
         cases = [
             (3, "different numbers of lines", train("layalign", out, data=self.directory / "pairs", stage="translation")),
             (3, "the file is empty", train("layalign", out, data=self.directory / "empty.jsonl")),
@@ -514,12 +530,29 @@ class Training(unittest.TestCase):
             (3, "the target has", train("layalign", out, "--target-length", 3)),
             (3, "nothing is left to train on", train("layalign", out, "--dev", 11)),
             (3, "mapping.mlp.linear2.weight", train("mindmerger", out, "--init", other / "model.safetensors")),
-            (3, "neither a directory", train("layalign", out, data=self.directory / "nowhere")),
+            (3, "other/model.safetensors: ", train("mindmerger", out, "--init", other / "model.safetensors", "--dry-run")),
+            (3, "is not there; name a directory", train("layalign", out, data=self.directory / "nowhere")),
+            (3, "name the folder", train("layalign", out, data=lists / "math.json")),
+            (3, "no training item in French", train("layalign", out, "--lang", "de,fr")),
+            (3, "no training item in French", train("layalign", out, "--lang", "de,fr", data=lists)),
+            (3, "xnli_dev.json: holds no training item", train("layalign", out, "--task", "xnli", data=lists)),
+            (3, "without fr", train("layalign", out, "--lang", "fr,de", data=good, stage="translation")),
+            (3, "nothing to train", train(mindmerger_off, out)),
+            (3, "nothing to train", train(layalign_off, out)),
+            (3, "layer 0 twice", train(twice, out)),
+            (3, "train20.jsonl:1: the tokenizer of the LLM gives token", train(small, out)),
             (2, "neither translation nor task", train("layalign", out, stage="three")),
             (2, "none of bridge, llm, encoder, head", train("layalign", out, "--train", "bridges")),
             (2, "neither bridge nor encoder", train("plain", out, "--train", "encoder")),
             (2, "would read nothing", train("plain", out, stage="translation", data=self.directory / "pairs")),
             (2, "--lr", train("layalign", out, "--lr", "-1")),
+            (2, "--lr: 0", train("layalign", out, "--lr", "0")),
+            (2, "too large", train("layalign", out, "--steps", "99999999999999999999")),
+            (2, "--lang: \"\" names nothing", train("layalign", out, "--lang", "")),
+            (2, "exclude each other", train("layalign", out, "--epochs", 1, "--steps", 1)),
+            (2, "same training items", train("layalign", out, "--task", "mgsm,msvamp", data=lists)),
+            (2, "no bridge is to be trained", train("layalign", out, "--train", "llm", "--save-format", "bin")),
+            (2, "is of stage translation", train("layalign", out, "--preset", "layalign-math-stage1")),
             (2, "--dropout", train("layalign", out, "--dropout", "1")),
             (2, "--dropout", train("plain", out, "--dropout", "0.1")),
             (2, "--preset", train("layalign", out, "--preset", "gpt")),
@@ -531,6 +564,40 @@ class Training(unittest.TestCase):
             with self.subTest(says):
                 self.refuse(code, says, *arguments)
         self.assertFalse((out / "state.safetensors").exists())
+        self.assertFalse((out / "manifest.json").exists(), "which the corrected command would not fit")
+
+    def system_file(self, name, method, **keys):
+        """The demo's system with other keys; paths are absolute."""
+        system = {"name": "other", "method": method, "llm": {"path": str(DEMO / "llm")}, "bridge": {"path": "none"},
+                  "encoder": {"path": str(DEMO / "encoder")}, "prompt_set": "mindmerger", **keys}
+        path = self.directory / name
+        path.write_text(json.dumps(system))
+        return path
+
+    def test_the_limit_is_of_every_language(self):
+        with open(TOY, encoding="utf-8") as file:
+            languages = [json.loads(line).get("lang") for line in file]
+        expected = sum(min(languages.count(language), 2) for language in set(languages))
+        self.assertGreater(expected, 2)
+        result = self.succeed(*train("layalign", self.directory / "out", "--limit", 2, "--dry-run"))
+        self.assertIn("%d samples;" % expected, result.stdout)
+
+    def test_a_system_without_text_prompt_is_trained_without(self):
+        system = self.system_file("silent.json", "layalign", text_prompt=False)
+        for options, reads in (((), False), (("--text-prompt",), True)):
+            out = self.directory / str(reads)
+            self.succeed(*train(system, out, "--steps", 1, *options))
+            self.assertIs(json.loads((out / "manifest.json").read_text())["data"]["text_prompt"], reads)
+
+    def test_a_state_that_belongs_to_nothing_is_refused(self):
+        out = self.directory / "out"
+        command = train("mindmerger", out, "--steps", 1)
+        self.succeed(*command)
+        state = (out / "state.safetensors").read_bytes()
+        (out / "state.safetensors").write_bytes(state[:100])
+        self.refuse(3, "to begin anew", *command)
+        (out / "manifest.json").unlink()
+        self.refuse(3, "without its manifest.json", *command)
 
     def test_targets_are_cut_when_asked(self):
         self.succeed(*train("layalign", self.directory / "out", "--target-length", 3, "--cut-targets", "--steps", 1,

@@ -184,16 +184,18 @@ static void faults_name_their_place(void **state)
         const char *says;
     } cases[] = {
         {"translation", "short", false, LAY_ERR_INPUT, "different numbers of lines"},
-        {"translation", "bilingual_pairs", true, LAY_ERR_INPUT, "train_100k.th is not there"},
+        {"translation", "bilingual_pairs", true, LAY_ERR_INPUT,
+         "holds no bilingual_pairs/en-th/train_100k.th, nor"},
         {"translation", "query_translation", false, LAY_ERR_INPUT, "train_100k.{iso}"},
         {"mgsm", "tongue", false, LAY_ERR_INPUT, "metamath_615k.json:1: \"lang\" is \"Klingon\""},
         {"mgsm", "empty", false, LAY_ERR_INPUT, "holds no training item"},
         {"mgsm", "query_translation", true, LAY_ERR_INPUT, "holds no training item in Thai"},
-        {"mgsm", "short", false, LAY_ERR_INPUT, "metamath_615k.json or math.json is not there"},
+        {"mgsm", "short", false, LAY_ERR_INPUT, "holds no query_translation/metamath_615k.json or math.json"},
         {"mgsm", "object", false, LAY_ERR_INPUT, "math.json: a list of"},
-        {"x-csqa", "query_translation", true, LAY_ERR_INPUT, "x-csqa/train_{iso}.jsonl is not there"},
+        {"x-csqa", "query_translation", true, LAY_ERR_INPUT,
+         "holds no query_translation/x-csqa/train_{iso}.jsonl"},
         {"mmlu", "query_translation", false, LAY_ERR_USAGE, "no training data reader for \"mmlu\""},
-        {"mgsm", "nowhere", false, LAY_ERR_INPUT, "neither a directory"},
+        {"mgsm", "nowhere", false, LAY_ERR_INPUT, "is not there; name"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct lay_err err = {0};
