@@ -3,6 +3,7 @@
 #include "harness/output.h"
 #include "harness/verify/verify.h"
 
+#include "engine/base/json.h"
 #include "engine/base/mem.h"
 
 #include <math.h>
@@ -151,7 +152,8 @@ static void json_report(cJSON *blocks, const struct lay_verify_case *c, const st
                         const struct lay_verify_report *report)
 {
     cJSON *block = cJSON_CreateObject();
-    cJSON_AddItemToArray(blocks, block);
+    if (!lay_json_add(blocks, NULL, block))
+        return;
     cJSON_AddStringToObject(block, "case", c->dir);
     cJSON_AddStringToObject(block, "method", lay_method_name(c->bridge.method));
     add_string(block, "bridge", form->bridge);
@@ -164,7 +166,8 @@ static void json_report(cJSON *blocks, const struct lay_verify_case *c, const st
         const struct lay_verify_family *f = &report->families[i];
         if (f->compared > 0) {
             cJSON *item = cJSON_CreateObject();
-            cJSON_AddItemToArray(families, item);
+            if (!lay_json_add(families, NULL, item))
+                return;
             cJSON_AddStringToObject(item, "family", f->name);
             cJSON_AddNumberToObject(item, "tensors", (double)f->compared);
             cJSON_AddNumberToObject(item, "without_pads", (double)f->partly);
@@ -180,7 +183,8 @@ static void json_report(cJSON *blocks, const struct lay_verify_case *c, const st
         }
         if (f->skipped > 0) {
             cJSON *item = cJSON_CreateObject();
-            cJSON_AddItemToArray(skipped, item);
+            if (!lay_json_add(skipped, NULL, item))
+                return;
             cJSON_AddStringToObject(item, "family", f->name);
             cJSON_AddNumberToObject(item, "tensors", (double)f->skipped);
             cJSON_AddStringToObject(item, "reason", f->reason);
@@ -273,6 +277,7 @@ static enum lay_status verify_all(const struct verify_options *options, const st
         return lay_fail(err, LAY_ERR_USAGE, "name at least one case folder; --help describes its layout");
     if (options->threads > 0)
         omp_set_num_threads((int)options->threads);
+    lay_mem_watch_cjson();
     cJSON *root = cJSON_CreateObject(), *blocks = cJSON_AddArrayToObject(root, "blocks");
     enum lay_status status = blocks ? LAY_OK : lay_no_memory(err, "the report");
     for (size_t i = 0; i < dirs->count && status == LAY_OK; i++)
@@ -281,6 +286,7 @@ static enum lay_status verify_all(const struct verify_options *options, const st
         struct lay_str text = {0};
         cJSON_AddBoolToObject(root, "ok", !*failed);
         lay_json_put(&text, root, 2);
+        text.failed |= lay_mem_cjson_failed();
         status = lay_str_check(&text, err);
         if (status == LAY_OK)
             puts(lay_str_text(&text));

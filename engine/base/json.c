@@ -276,5 +276,8 @@ static void put(struct lay_str *out, const cJSON *node, int indent, int depth)
 
 void lay_json_put(struct lay_str *out, const cJSON *tree, int indent)
 {
-    put(out, tree, indent, 0);
+    if (tree)
+        put(out, tree, indent, 0);
+    else
+        out->failed = true;
 }

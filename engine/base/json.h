@@ -40,8 +40,8 @@ enum lay_status lay_json_only_keys(const cJSON *object, const char *where, const
 /* Complains that `key` is required. */
 enum lay_status lay_json_missing(const char *where, const char *key, struct lay_err *err);
 
-/* Takes item, which may be NULL, as the member `key` of an object or, without a key, as the next element of an
- * array. False, and item is deleted, where memory ran out: cJSON's own functions leave it to nobody. */
+/* Takes item, which may be NULL, as the member `key` of an object or, without a key, as the next element of
+ * an array. False, and item is deleted, where memory ran out: cJSON's own functions leave it to nobody. */
 bool lay_json_add(cJSON *parent, const char *key, cJSON *item);
 
 /* A JSON string with quotes, escaped as Python's json.dumps(ensure_ascii=False) does. */
@@ -50,7 +50,8 @@ void lay_json_put_string(struct lay_str *out, const char *text, size_t length);
  */
 void lay_json_put_double(struct lay_str *out, double value);
 /* A whole tree as Python's json.dumps(tree, ensure_ascii=False, indent=indent): keys in insertion order;
- * indent < 0 is one line with ", " and ": ". Whole numbers print without a point. */
+ * indent < 0 is one line with ", " and ": ". Whole numbers print without a point. NULL is a tree that there
+ * was no memory for: out has failed. */
 void lay_json_put(struct lay_str *out, const cJSON *tree, int indent);
 
 #endif

@@ -1,4 +1,5 @@
 #include "engine/base/json.h"
+#include "engine/base/mem.h"
 #include "harness/bench/train.h"
 
 #include <stdio.h>
@@ -85,18 +86,21 @@ static void put_csv(struct lay_str *out, const struct lay_train_row *rows, size_
 
 static void put_json(struct lay_str *out, const struct lay_train_row *rows, size_t count)
 {
+    lay_mem_watch_cjson();
     cJSON *list = cJSON_CreateArray();
     for (size_t i = 0; i < count; i++) {
         double f[FIGURES];
         cJSON *row = cJSON_CreateObject();
         figures(&rows[i], f);
-        cJSON_AddItemToArray(list, row);
+        if (!lay_json_add(list, NULL, row))
+            break;
         cJSON_AddStringToObject(row, "model", rows[i].name);
         cJSON_AddStringToObject(row, "dtype", lay_precision_name(rows[i].dtype));
         for (int k = 0; k < FIGURES; k++)
             cJSON_AddNumberToObject(row, keys[k], f[k]);
     }
     lay_json_put(out, list, 2);
+    out->failed |= lay_mem_cjson_failed();
     lay_str_puts(out, "\n");
     cJSON_Delete(list);
 }

@@ -3,6 +3,7 @@
 #include "engine/model/precision.h"
 #include "harness/selftest/selftest.h"
 
+#include <stdio.h>
 #include <string.h>
 
 void lay_selftest_free(struct lay_selftest *selftest)
@@ -102,7 +103,8 @@ void lay_selftest_put_text(struct lay_str *out, const struct lay_selftest *s)
 static void put_layer(cJSON *list, const struct lay_selftest_layer *layer)
 {
     cJSON *object = cJSON_CreateObject(), *kernels;
-    cJSON_AddItemToArray(list, object);
+    if (!lay_json_add(list, NULL, object))
+        return;
     cJSON_AddStringToObject(object, "layer", layer->name);
     cJSON_AddNumberToObject(object, "in", (double)layer->in);
     cJSON_AddNumberToObject(object, "out", (double)layer->out);
@@ -110,10 +112,9 @@ static void put_layer(cJSON *list, const struct lay_selftest_layer *layer)
     cJSON_AddBoolToObject(object, "invariant", layer->verdict.holds);
     kernels = cJSON_AddObjectToObject(object, "kernels");
     for (int i = 0; i < LAY_SELFTEST_KERNEL_ROWS; i++) {
-        struct lay_str rows = {0};
-        lay_str_printf(&rows, "%lld", (long long)lay_selftest_kernel_rows[i]);
-        cJSON_AddStringToObject(kernels, lay_str_text(&rows), layer->kernels[i]);
-        lay_str_free(&rows);
+        char rows[24];
+        snprintf(rows, sizeof rows, "%lld", (long long)lay_selftest_kernel_rows[i]);
+        cJSON_AddStringToObject(kernels, rows, layer->kernels[i]);
     }
     if (layer->verdict.holds)
         return;
@@ -126,6 +127,7 @@ static void put_layer(cJSON *list, const struct lay_selftest_layer *layer)
 
 void lay_selftest_put_json(struct lay_str *out, const struct lay_selftest *s)
 {
+    lay_mem_watch_cjson();
     cJSON *root = cJSON_CreateObject();
     cJSON_AddStringToObject(root, "layeval", LAYEVAL_VERSION);
     cJSON_AddStringToObject(root, "onednn", lay_dnn_version());
@@ -136,7 +138,8 @@ void lay_selftest_put_json(struct lay_str *out, const struct lay_selftest *s)
     cJSON *products = cJSON_AddArrayToObject(root, "products");
     for (size_t i = 0; i < s->n_products; i++) {
         cJSON *object = cJSON_CreateObject();
-        cJSON_AddItemToArray(products, object);
+        if (!lay_json_add(products, NULL, object))
+            break;
         cJSON_AddStringToObject(object, "shape", s->products[i].shape->name);
         cJSON_AddStringToObject(object, "dtype", lay_precision_name(s->products[i].dtype));
         cJSON_AddBoolToObject(object, "invariant", lay_selftest_products_hold(&s->products[i]));
@@ -149,7 +152,8 @@ void lay_selftest_put_json(struct lay_str *out, const struct lay_selftest *s)
     for (size_t i = 0; i < s->n_answers; i++) {
         const struct lay_selftest_answers *a = &s->answers[i];
         cJSON *object = cJSON_CreateObject();
-        cJSON_AddItemToArray(answers, object);
+        if (!lay_json_add(answers, NULL, object))
+            break;
         cJSON_AddStringToObject(object, "system", a->system);
         cJSON_AddStringToObject(object, "dtype", lay_precision_name(a->dtype));
         cJSON_AddBoolToObject(object, "invariant", a->holds);
@@ -161,6 +165,7 @@ void lay_selftest_put_json(struct lay_str *out, const struct lay_selftest *s)
     }
     cJSON_AddNumberToObject(root, "seconds", s->seconds);
     lay_json_put(out, root, 2);
+    out->failed |= lay_mem_cjson_failed();
     lay_str_putc(out, '\n');
     cJSON_Delete(root);
 }

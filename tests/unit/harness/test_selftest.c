@@ -2,6 +2,7 @@
 #include "harness/selftest/selftest.h"
 
 #include "engine/base/json.h"
+#include "engine/base/mem.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -78,12 +79,33 @@ static void the_json_says_where(void **state)
     lay_str_free(&text);
 }
 
+static void the_json_is_whole_or_has_failed(void **state)
+{
+    (void)state;
+    const struct lay_selftest bad = make(false, false);
+    struct lay_str whole = {0}, text = {0};
+    long failures = -1;
+    lay_selftest_put_json(&whole, &bad);
+    assert_false(whole.failed);
+    do {
+        lay_str_free(&text);
+        lay_mem_fail_after(++failures);
+        lay_selftest_put_json(&text, &bad);
+        lay_mem_fail_after(-1);
+    } while (text.failed);
+    assert_string_equal(lay_str_text(&text), lay_str_text(&whole));
+    assert_true(failures > 80); /* items, their names and texts */
+    lay_str_free(&text);
+    lay_str_free(&whole);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_difference_is_enough),
         cmocka_unit_test(the_text_says_where),
         cmocka_unit_test(the_json_says_where),
+        cmocka_unit_test(the_json_is_whole_or_has_failed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
