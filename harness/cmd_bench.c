@@ -23,6 +23,7 @@ struct arguments {
     const char *model, *system, *encoder_shape, *llm_shape, *bridge, *lengths, *format, *cache;
     int64_t source, repetitions, warm_up, seed;
     double bound_seconds;
+    size_t bound_pool;
     size_t memory;
     bool train, profile, quiet;
 };
@@ -255,7 +256,7 @@ static enum lay_status measure_subject(struct bench *b, const struct lay_subject
     if (status == LAY_OK && !b->args->quiet)
         fputs(lay_str_text(&subject.notes), stderr);
     if (status == LAY_OK && b->args->bound_seconds > 0)
-        status = lay_bounds_create(dtype, b->args->bound_seconds, &bounds, err);
+        status = lay_bounds_create(dtype, b->args->bound_seconds, b->args->bound_pool, &bounds, err);
     if (status == LAY_OK)
         status = measure_cells(b, &subject, bounds, load_peak, err);
     lay_bounds_destroy(bounds);
@@ -281,6 +282,7 @@ static enum lay_status measure_training(struct bench *b, const struct lay_subjec
                                   .memory = a->memory,
                                   .seed = (uint64_t)a->seed,
                                   .bound_seconds = a->bound_seconds,
+                                  .bound_pool = a->bound_pool,
                                   .stop = &lay_signals_stop};
     cell.target = b->news[i % b->n_news];
     i /= b->n_news;
@@ -428,6 +430,10 @@ static enum lay_status parse_and_run(int argc, char **argv, struct arguments *a,
         {"bound-seconds", NULL, LAY_OPTION_DOUBLE, "X",
          "how long each product's best rate is looked for after every\nrepetition; 0: no bound (default 0.1)",
          &a->bound_seconds, 0, 0},
+        {"bound-pool", NULL, LAY_OPTION_SIZE, "SIZE",
+         "memory that its weights are walked through at most; in less than\nthe caches the bound is too high "
+         "(default 1G)",
+         &a->bound_pool, 0, 0},
         {"seed", NULL, LAY_OPTION_INT, "N", "of weights and prompts (default 0)", &a->seed, 0, INT32_MAX},
         {"Output", NULL, LAY_OPTION_HEADING, NULL, NULL, NULL, 0, 0},
         {"format", "o", LAY_OPTION_STRING, "FORMAT", "md, csv or json (default md)", &a->format, 0, 0},

@@ -11,11 +11,7 @@
 #include <unistd.h>
 
 #define POOL_MIN ((size_t)64 << 20)
-#ifdef __SANITIZE_ADDRESS__ /* no rate is believed there, and every page of the pool has its shadow */
-#define POOL_MAX POOL_MIN
-#else
-#define POOL_MAX ((size_t)1 << 30)
-#endif
+#define POOL_MAX ((size_t)1 << 30) /* where nothing else is said */
 #define POOL_STEP ((size_t)16 << 20)
 #define PATTERN 4096   /* elements after which the pool repeats */
 #define LAYOUT_ROWS 32 /* as in linear.c */
@@ -25,6 +21,7 @@
 struct lay_rates {
     struct lay_dnn *dnn;
     enum lay_dtype compute;
+    size_t most; /* bytes of the pool, beside those of one product */
     struct lay_scratch pool;
     struct lay_scratch x, y;
     struct lay_linear **shells; /* layers without weights of their own, one per shape */
@@ -52,19 +49,19 @@ static void fill(enum lay_dtype dtype, char *memory, size_t bytes)
 
 /* Twice the last-level cache stands between two uses of the same weights, as far as there is memory; with
  * room for other layers, because a pool that grows is filled anew. */
-static size_t pool_bytes(size_t weights)
+static size_t pool_bytes(size_t most, size_t weights)
 {
     const long cache = sysconf(_SC_LEVEL3_CACHE_SIZE);
     size_t bytes = cache > 0 ? 2 * (size_t)cache : POOL_MIN;
     const size_t free_bytes = lay_memory_available() / 4;
-    bytes = bytes > POOL_MAX ? POOL_MAX : bytes;
     bytes = bytes > free_bytes ? free_bytes : bytes;
-    return (bytes < POOL_MIN ? POOL_MIN : bytes) + (weights + POOL_STEP - 1) / POOL_STEP * POOL_STEP;
+    bytes = bytes < POOL_MIN ? POOL_MIN : bytes;
+    return (bytes > most ? most : bytes) + (weights + POOL_STEP - 1) / POOL_STEP * POOL_STEP;
 }
 
 static enum lay_status grow_pool(struct lay_rates *rates, size_t weights, struct lay_err *err)
 {
-    const size_t bytes = pool_bytes(weights);
+    const size_t bytes = pool_bytes(rates->most, weights);
     if (bytes <= rates->pool.bytes)
         return LAY_OK;
     LAY_TRY(lay_scratch_reserve(&rates->pool, bytes, "measuring rates", err));
@@ -72,8 +69,8 @@ static enum lay_status grow_pool(struct lay_rates *rates, size_t weights, struct
     return LAY_OK;
 }
 
-enum lay_status lay_rates_create(struct lay_dnn *dnn, enum lay_dtype compute, struct lay_rates **rates,
-                                 struct lay_err *err)
+enum lay_status lay_rates_create(struct lay_dnn *dnn, enum lay_dtype compute, size_t pool,
+                                 struct lay_rates **rates, struct lay_err *err)
 {
     struct lay_rates *r = lay_alloc(1, sizeof *r);
     *rates = NULL;
@@ -81,6 +78,7 @@ enum lay_status lay_rates_create(struct lay_dnn *dnn, enum lay_dtype compute, st
         return lay_no_memory(err, "measuring rates");
     r->dnn = dnn;
     r->compute = compute;
+    r->most = pool > 0 ? pool : POOL_MAX;
     *rates = r;
     return LAY_OK;
 }

@@ -8,9 +8,10 @@
 struct lay_rates;
 
 /* Weights are walked through a pool of memory larger than the last-level cache, so no call finds its own in a
- * cache. Borrows dnn. compute as for lay_linear_create. */
-enum lay_status lay_rates_create(struct lay_dnn *dnn, enum lay_dtype compute, struct lay_rates **rates,
-                                 struct lay_err *err);
+ * cache, unless the pool is held to fewer bytes, `pool`; 0: 1 GB. Borrows dnn. compute as for
+ * lay_linear_create. */
+enum lay_status lay_rates_create(struct lay_dnn *dnn, enum lay_dtype compute, size_t pool,
+                                 struct lay_rates **rates, struct lay_err *err);
 void lay_rates_destroy(struct lay_rates *rates); /* accepts NULL */
 /* Gives the pool's memory back until it is needed again. */
 void lay_rates_rest(struct lay_rates *rates);

@@ -84,8 +84,8 @@ struct lay_product_list lay_products_aligner(const struct lay_encoder_config *en
 
 /* --- rates --- */
 
-enum lay_status lay_bounds_create(enum lay_dtype dtype, double budget, struct lay_bounds **bounds,
-                                  struct lay_err *err)
+enum lay_status lay_bounds_create(enum lay_dtype dtype, double budget, size_t pool,
+                                  struct lay_bounds **bounds, struct lay_err *err)
 {
     struct lay_bounds *b = lay_alloc(1, sizeof *b);
     *bounds = NULL;
@@ -96,7 +96,7 @@ enum lay_status lay_bounds_create(enum lay_dtype dtype, double budget, struct la
     b->round = 1;
     enum lay_status status = lay_dnn_create(&b->dnn, err);
     if (status == LAY_OK)
-        status = lay_rates_create(b->dnn, dtype, &b->rates, err);
+        status = lay_rates_create(b->dnn, dtype, pool, &b->rates, err);
     if (status != LAY_OK)
         lay_bounds_destroy(b);
     else

@@ -28,10 +28,10 @@ struct lay_product_list lay_products_aligner(const struct lay_encoder_config *en
                                              const struct lay_llm_config *llm, int64_t adapters,
                                              bool soft_prompt);
 
-/* Rates measured so far, for one dtype. */
+/* Rates measured so far, for one dtype. `pool` as for lay_rates_create. */
 struct lay_bounds;
-enum lay_status lay_bounds_create(enum lay_dtype dtype, double budget, struct lay_bounds **bounds,
-                                  struct lay_err *err);
+enum lay_status lay_bounds_create(enum lay_dtype dtype, double budget, size_t pool,
+                                  struct lay_bounds **bounds, struct lay_err *err);
 void lay_bounds_destroy(struct lay_bounds *bounds); /* accepts NULL */
 /* Gives the memory that measuring takes back, and starts another round: what is asked for then is measured
  * once more, and the best of all rounds counts. Rounds between repetitions see the machine as those do. */

@@ -197,7 +197,7 @@ static enum lay_status bound_of(struct training *t, struct lay_train_row *row, s
     row->bound = 0;
     if (t->cell->bound_seconds <= 0)
         return LAY_OK;
-    LAY_TRY(lay_bounds_create(row->dtype, t->cell->bound_seconds, &bounds, err));
+    LAY_TRY(lay_bounds_create(row->dtype, t->cell->bound_seconds, t->cell->bound_pool, &bounds, err));
     const enum lay_status status = measure_bound(t, bounds, row, err);
     row->steadiness = lay_bounds_steadiness(bounds);
     lay_bounds_destroy(bounds);

@@ -18,6 +18,7 @@ struct lay_train_cell {
     size_t memory; /* 0: what is free */
     uint64_t seed;
     double bound_seconds;              /* spent on each product's best rate; 0: no bound */
+    size_t bound_pool;                 /* bytes, as for lay_bounds_create */
     const volatile sig_atomic_t *stop; /* non-zero: LAY_ERR_INTERRUPTED after the current step */
 };
 
