@@ -32,7 +32,7 @@ static cJSON *build(int64_t limit, bool loaded)
 {
     struct lay_err err = {0};
     const struct lay_system_options options = {.dtype = LAY_F32, .batch_size = 17, .official_batch = 3};
-    struct lay_system *system;
+    struct lay_system *system = NULL;
     struct lay_prompt_set *prompts;
     cJSON *manifest;
     const struct lay_task *task;
