@@ -69,7 +69,8 @@ static enum lay_status plan_whole(struct lay_linear *l, bool *possible, struct l
     if (lay_product_layout(l->dnn, l->type, LAYOUT_ROWS, l->in, l->out, &probe, kernel, NULL) != LAY_OK)
         return LAY_OK;
     lay_dnn_desc_destroy(&probe);
-    if (!is_blocked(kernel))
+    if (!is_blocked(kernel) ||
+        (l->type == dnnl_f32 && l->in >= LAY_DNN_SHARED_IN && l->out <= LAY_DNN_SHARED_OUT))
         return LAY_OK;
     cut_inputs(l, kernel);
     l->rows_min = l->part_in > LAY_DNN_ONE_ROW_IN ? 2 : 1;

@@ -229,6 +229,51 @@ uint64_t lay_dnn_desc_digest(const struct lay_dnn_desc *desc)
     return lay_hash_bytes(&layout, sizeof layout).low;
 }
 
+bool lay_dnn_desc_pads_f32(const struct lay_dnn_desc *desc)
+{
+    const struct layout layout = layout_of(desc);
+    return layout.facts[0] == dnnl_f32 &&
+           (layout.dims[0] != layout.padded[0] || layout.dims[1] != layout.padded[1]);
+}
+
+/* Elements from the start to place `at` of a dimension; those of both dimensions add up. Inner blocks are
+ * dense, the last one innermost. */
+static int64_t offset_of(const struct layout *layout, int dim, int64_t at)
+{
+    int64_t offset = 0, stride = 1;
+    for (int b = DNNL_MAX_NDIMS - 1; b >= 0; b--) {
+        const int64_t size = layout->block_sizes[b];
+        if (size == 0)
+            continue;
+        if (layout->block_places[b] == dim) {
+            offset += at % size * stride;
+            at /= size;
+        }
+        stride *= size;
+    }
+    return offset + at * layout->strides[dim];
+}
+
+void lay_dnn_place(const struct lay_dnn_desc *to, const float *src, int64_t row_stride, int64_t col_stride,
+                   int64_t first_col, int64_t cols, float *dst)
+{
+    enum { TILE = 16 };
+    const struct layout layout = layout_of(to);
+    const int64_t rows = layout.dims[0];
+#pragma omp parallel for schedule(static)
+    for (int64_t first = 0; first < rows; first += TILE) {
+        const int64_t n = rows - first < TILE ? rows - first : TILE;
+        int64_t row[TILE];
+        for (int64_t r = 0; r < n; r++)
+            row[r] = offset_of(&layout, 0, first + r);
+        for (int64_t c = 0; c < cols; c++) {
+            const int64_t col = offset_of(&layout, 1, first_col + c);
+            for (int64_t r = 0; r < n; r++)
+                dst[row[r] + col] = src[(first + r) * row_stride + c * col_stride];
+        }
+    }
+}
+
 size_t lay_dnn_desc_bytes(const struct lay_dnn_desc *desc)
 {
     return dnnl_memory_desc_get_size(view(desc));

@@ -17,6 +17,16 @@
 #define LAY_DNN_ONE_ROW_IN INT64_MAX
 #endif
 
+/* Version 3.7 lets threads share K of an f32 product of 20000 inputs or more and 512 outputs or fewer
+ * ("huge k" in its brgemm_matmul_utils.cpp): sums then depend on their number. */
+#if DNNL_VERSION_MAJOR >= 3
+#define LAY_DNN_SHARED_IN 20000
+#define LAY_DNN_SHARED_OUT 512
+#else
+#define LAY_DNN_SHARED_IN INT64_MAX
+#define LAY_DNN_SHARED_OUT 0
+#endif
+
 /* A memory descriptor: a struct by value in version 2, a handle in version 3. */
 struct lay_dnn_desc {
     dnnl_memory_desc_t md;
@@ -55,6 +65,14 @@ const char *lay_dnn_matmul_kernel(dnnl_primitive_desc_t pd);
 
 /* "avx512_core_amx" of dnnl_cpu_isa_avx512_core_amx; "unknown" when this list is too old. */
 const char *lay_dnn_isa_name(dnnl_cpu_isa_t isa);
+
+/* An f32 layout that is padded. Version 3.7.2 fills it wrongly ("jit:uni" loses rows of the last, partial
+ * block of columns), so lay_dnn_place does what lay_dnn_reorder would, with every version. */
+bool lay_dnn_desc_pads_f32(const struct lay_dnn_desc *desc);
+/* Copies src [rows, cols], strides in elements, into columns first_col … of all rows of dst, an f32 matrix
+ * laid out as `to`. The padding of dst is left alone. */
+void lay_dnn_place(const struct lay_dnn_desc *to, const float *src, int64_t row_stride, int64_t col_stride,
+                   int64_t first_col, int64_t cols, float *dst);
 
 /* Copies src to dst, changing layout and type, on all threads. */
 dnnl_status_t lay_dnn_reorder(dnnl_engine_t engine, dnnl_stream_t stream, const struct lay_dnn_desc *from,

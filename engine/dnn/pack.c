@@ -103,6 +103,12 @@ static dnnl_status_t reorder(struct lay_dnn *dnn, const struct source *source, i
     struct lay_dnn_desc from = {0}, part = {0};
     const char *data =
         (const char *)source->data + (size_t)(first_in * source->in_stride) * type_size(source->type);
+    if (lay_dnn_desc_pads_f32(to)) {
+        assert(source->type == dnnl_f32); /* only bf16 layouts are filled from bf16 */
+        lay_dnn_place(to, (const float *)(const void *)data, source->in_stride, source->out_stride, first_out,
+                      n, packed);
+        return dnnl_success;
+    }
     dnnl_status_t status =
         lay_dnn_desc_strided(&from, source->type, in, n, source->in_stride, source->out_stride);
     if (status == dnnl_success)

@@ -9,7 +9,7 @@
 #include "engine/dnn/linear.h"
 
 /* Grows when packed bytes come to mean something else. */
-#define LAY_PACKING_VERSION 1
+#define LAY_PACKING_VERSION 2
 
 size_t lay_linear_stored_bytes(const struct lay_linear *linear);
 

@@ -99,7 +99,7 @@ static void a_row_does_not_depend_on_its_neighbours_or_on_threads(void **unused)
         every[i] = i + 1;
     static const int64_t some[] = {2, 5, 17, 40, 130};
     static const int64_t few[] = {3, 130};
-    static const int64_t large[][2] = {{2048, 256}, {512, 1200}, {1100, 520}, {5632, 200}};
+    static const int64_t large[][2] = {{2048, 256}, {512, 1200}, {1100, 520}, {5632, 200}, {20480, 64}};
     static const int64_t tall[] = {513, 700};
     for (int c = 0; c < 3; c++) {
         const enum lay_dtype compute = computes[c];
