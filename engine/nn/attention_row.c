@@ -90,16 +90,23 @@ LAY_INLINE void sum_values(struct lay_attention_row *rows, int q, float (*p)[LAY
             lay_vec_store(rows[k].result + d + i * LAY_LANES, o[k][i]);
 }
 
-/* The same for one d. */
-LAY_INLINE void sum_value(struct lay_attention_row *row, const float *p, float factor,
-                          const struct lay_attention_pages *pages, bool half, int64_t d, int64_t begin,
-                          int64_t end)
+/* The same for the last d …, fewer than LAY_LANES. Keys are the outer loop: a loop over keys for one d is a
+ * sum in order, whose products GCC 14 rounds, as vectors, before it adds them. */
+LAY_INLINE void sum_rest(struct lay_attention_row *row, const float *p, float factor,
+                         const struct lay_attention_pages *pages, bool half, int64_t d, int64_t begin,
+                         int64_t end)
 {
-    float o = factor * row->result[d];
-    for (int64_t j = begin; j < end; j++)
-        o += p[j] *
-             load_one(pages->value[j / LAY_KV_PAGE_TOKENS], j % LAY_KV_PAGE_TOKENS * row->head_dim + d, half);
-    row->result[d] = o;
+    const int64_t n = row->head_dim - d;
+    float o[LAY_LANES];
+    for (int64_t i = 0; i < n; i++)
+        o[i] = factor * row->result[d + i];
+    for (int64_t j = begin; j < end; j++) {
+        const void *block = pages->value[j / LAY_KV_PAGE_TOKENS];
+        const int64_t at = j % LAY_KV_PAGE_TOKENS * row->head_dim + d;
+        for (int64_t i = 0; i < n; i++)
+            o[i] += p[j] * load_one(block, at + i, half);
+    }
+    memcpy(row->result + d, o, (size_t)n * sizeof *o);
 }
 
 /* Turns scores into exp(score − max) and returns what earlier results must be multiplied by. */
@@ -146,9 +153,8 @@ LAY_INLINE void attend(struct lay_attention_row *rows, int q, const struct lay_a
         sum_values(rows, q, scores, factor, pages, half, d, begin, end, BLOCKS);
     for (; d + LAY_LANES <= head_dim; d += LAY_LANES)
         sum_values(rows, q, scores, factor, pages, half, d, begin, end, 1);
-    for (int k = 0; k < q; k++)
-        for (int64_t e = d; e < head_dim; e++)
-            sum_value(&rows[k], scores[k], factor[k], pages, half, e, begin, end);
+    for (int k = 0; k < q && d < head_dim; k++)
+        sum_rest(&rows[k], scores[k], factor[k], pages, half, d, begin, end);
 }
 
 _Static_assert(LAY_KV_PAGE_TOKENS == LAY_LANES, "one vector holds a page's keys");
