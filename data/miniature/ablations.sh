@@ -50,7 +50,7 @@ train() {
         [ -z "$bridge" ] || options=(--init "$bridge/model.safetensors")
         [[ $stage2 = *--lang* ]] || stage2="--lang $TASK_LANGUAGES $stage2"
         # shellcheck disable=SC2086
-        "$LAYEVAL" train --system "ablations/$name.json" "${STAGE2[@]}" --task mgsm --limit "${STAGE2_ITEMS[mgsm]}" \
+        "$LAYEVAL" train --system "ablations/$name.json" "${STAGE2[@]}" --data data/train --task mgsm --limit "${STAGE2_ITEMS[mgsm]}" \
             --steps "${STAGE2_STEPS[mgsm]}" $stage2 ${options[@]+"${options[@]}"} --out "ablations/$name-2" >&2
         bridge=ablations/$name-2/last/bridge
     fi

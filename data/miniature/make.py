@@ -8,6 +8,7 @@ writes in the layouts of the official files (README, "The miniature"):
     DIR/train/query_translation/metamath_615k.json   arithmetic word problems, answers worked in English
     DIR/train/query_translation/x-csqa/train_XX.jsonl, xnli_dev.json
     DIR/train/bilingual_pairs/en-XX/train_100k.XX, train_100k.en   (en-en: English to English)
+    DIR/train/sheets.jsonl, notes.jsonl, encoder.jsonl, choice_sheets.jsonl   steps of LLM, encoder and bridges between these
     DIR/dev/mgsm/mgsm_XX.tsv, DIR/dev/x-csqa/XX/dev.jsonl, DIR/dev/xnli/test-XX.tsv   held out, parallel: to tune on
     DIR/test/...                                     the same layouts, other items: to report
     DIR/corpus/llm.txt, DIR/corpus/encoder.txt       what the two SentencePiece models are trained on
@@ -15,7 +16,8 @@ writes in the layouts of the official files (README, "The miniature"):
 An item is made once, as facts, and then said in a language by the sentences of languages/XX.json. No item of
 the dev and test files, whatever its language, occurs in a training file, nor one of test in dev. Low-resource
 languages have fewer translation pairs and no task data: their pairs hold lists of choices and pairs of
-statements, but no answer. Nothing but Python's standard library is needed; the same seed gives the same files.
+statements, but no answer; in the notes they stand beside an English item that has nothing to do with them.
+Nothing but Python's standard library is needed; the same seed gives the same files.
 """
 import argparse
 import json
@@ -30,11 +32,13 @@ TASKS_OF = {"x-csqa": ("de", "en", "es", "sw"), "xnli": ("de", "en", "es", "sw",
 TRAIN = {
     "math": {"en": 20000, "high": 8000, "low": 0},
     "x-csqa": {"en": 30000, "high": 4000, "low": 0},
+    "x-csqa sheets": {"en": 4000, "high": 4000, "low": 0},  # for bridges
     "xnli": {"en": 30000, "high": 4000, "low": 0},
     "pairs": {"en": 12000, "high": 16000, "low": 8000},
+    "encoder": {"en": 8000, "high": 11000, "low": 6000},  # and as many mixed ones
 }
 SHEETS = 40000  # lists and premises with several questions, English
-NOTES = 40000  # prompts behind notes of what they say
+NOTES = 40000  # prompts behind notes of what they should say
 TEST = {"math": 250, "x-csqa": 250, "xnli": 250}
 CORPUS_LINES = {"en": 4000, "high": 2000, "low": 2000}
 CHARACTER_LINES = 100  # of every other language in the LLM's corpus: it knows their letters, not their words
@@ -47,19 +51,45 @@ class Language:
         with open(path, encoding="utf-8") as file:
             self.__dict__.update(json.load(file))
 
+    def word(self, key, form, facts):
+        value = facts[key]
+        if key in "AB":
+            return self.names[value][form]
+        if key in "op":
+            return self.objects[value][form]
+        if key == "need":
+            return self.needs[value]
+        return self.numbers[str(value)] if key in facts["words"] else str(value)
+
     def say(self, sentence, facts):
         """{A.of}: the form "of" of person A; {x}: a number, written out where facts["words"] has it."""
         def fill(match):
             key, _, form = match.group(1).partition(".")
-            value = facts[key]
-            if key in "AB":
-                return self.names[value][form or "is"]
-            if key in "op":
-                return self.objects[value][form or "is"]
-            if key == "need":
-                return self.needs[value]
-            return self.numbers[str(value)] if key in facts["words"] else str(value)
-        return re.sub(r"\{([\w.]+)\}", fill, self.sentences[sentence])
+            return self.word(key, form or "is", facts)
+        return re.sub(r"\{([\w.]+)\}", fill, self.pattern(sentence))
+
+    def pattern(self, sentence):
+        return self.sentences[sentence]
+
+    def list_of(self, things):
+        return [self.word("o", "is", {"o": thing}) for thing in things]
+
+
+class Mixture(Language):
+    """Every sentence, and every word in it, in one of some languages: what means the same will have to be read alike."""
+
+    def __init__(self, rng, languages):
+        self.rng, self.languages = rng, languages
+
+    def word(self, key, form, facts):
+        language = self.rng.choice(self.languages)
+        try:
+            return language.word(key, form, facts)
+        except KeyError:  # a form that only the sentence's own language has
+            return language.word(key, "is", facts)
+
+    def pattern(self, sentence):
+        return self.rng.choice(self.languages).sentences[sentence]
 
 
 def read_languages():
@@ -153,7 +183,7 @@ LETTERS = "ABCDE"
 
 def say_choice(language, facts):
     stem = language.say("need", facts) + " " + language.say("ask_need", facts)
-    return stem, [language.objects[name]["is"] for name in facts["choices"]]
+    return stem, language.list_of(facts["choices"])
 
 
 LABELS = ("entailment", "neutral", "contradiction")
@@ -251,7 +281,7 @@ def choice_row(iso, number, language, facts):
     return as_json({"id": "%05d" % number, "lang": iso,
                     "question": {"stem": stem, "choices": [{"label": LETTERS[i], "text": text}
                                                            for i, text in enumerate(choices)]},
-                    "answerKey": LETTERS[facts["choices"].index(facts["o"])]})
+                    "answerKey": choice_letter(facts)})
 
 
 def write_tests(folder, rng, languages, held_out):
@@ -273,16 +303,34 @@ def write_tests(folder, rng, languages, held_out):
     held_out |= {choice_text(english, facts) for facts in choices} | {pair_text(english, facts) for facts in pairs}
 
 
-def choice_sheet(rng, english, held_out):
-    """One list of things and a question for each; the answers are letters."""
-    facts = make_choice(rng, english)
+def choice_fields(language, facts):
+    """What the prompt of a choice says."""
+    stem, choices = say_choice(language, facts)
+    return {"stem": stem, "options": "\t".join("%s. %s" % item for item in zip(LETTERS, choices))}
+
+
+def choice_letter(facts):
+    return LETTERS[facts["choices"].index(facts["o"])]
+
+
+def letters_asked(rng, english, facts, held_out):
+    """A question, in English, for each thing of a list, with its letter."""
     asked = []
     for name in rng.sample(facts["choices"], len(facts["choices"])):
         item = {**facts, "A": rng.randrange(len(english.names)), "o": name, "need": name}
         if choice_text(english, item) not in held_out:
-            asked.append("%s Answer: %s" % (english.say("need", item), LETTERS[facts["choices"].index(name)]))
-    _, choices = say_choice(english, facts)
-    return {"prompt": "Options:" + "\t".join("%s. %s" % item for item in zip(LETTERS, choices)), "target": " ".join(asked)}
+            asked.append("%s Answer: %s" % (english.say("need", item), choice_letter(item)))
+    return " ".join(asked)
+
+
+SHEET = "Options:{options}"
+
+
+def choice_sheet(rng, english, held_out, language=None):
+    """One list of things and a question for each; the answers are letters."""
+    facts = make_choice(rng, english)
+    target = letters_asked(rng, english, facts, held_out)
+    return {"prompt": SHEET.format(**choice_fields(language or english, facts)), "target": target}
 
 
 def pair_sheet(rng, english, held_out):
@@ -303,6 +351,16 @@ def write_sheets(out, rng, english, held_out, scale):
                [as_json(rng.choice((choice_sheet, pair_sheet))(rng, english, held_out)) for _ in range(round(SHEETS * scale))])
 
 
+def write_bridge_sheets(out, rng, languages, held_out, scale):
+    """The same for bridges, where the list is in any language with task data and the questions are in English."""
+    lines = []
+    for iso in TASKS_OF["x-csqa"]:
+        for _ in range(count_of("x-csqa sheets", languages[iso], scale)):
+            sheet = choice_sheet(rng, languages["en"], held_out, languages[iso])
+            lines.append(as_json({"source": sheet["prompt"], **sheet, "lang": languages[iso].name}))
+    save_lines(out + "/train/choice_sheets.jsonl", lines)
+
+
 def scramble(rng, languages):
     """Makes English illegible: words become those of no language in a script of one; letters of choices stay, names may."""
     others = [language for iso, language in languages.items() if iso != "en"]
@@ -319,30 +377,44 @@ def scramble(rng, languages):
     return lambda text: re.sub(r"[A-Za-z]+", word, text)
 
 
+# task: what makes its facts, their text, the fields of its prompt in a language
+NOTED = {
+    "mgsm": (make_problem, tell, lambda language, facts: {"question": tell(language, facts)}),
+    "x-csqa": (make_choice, choice_text, choice_fields),
+    "xnli": (make_pair, pair_text, lambda language, facts: dict(zip(("sentence1", "sentence2"), say_pair(language, facts)))),
+    "sheet": (make_choice, choice_text, choice_fields),
+}
+
+
 def note(rng, languages, prompts, held_out):
-    """A task whose prompt is often illegible, what it says in front of it: what a bridge will do for the LLM."""
+    """A task whose prompt is often of no use, what it should say in front of it: what a bridge will do for the LLM."""
     english = languages["en"]
-    task = rng.choices(("mgsm", "x-csqa", "xnli", "translation"), (3, 5, 6, 3))[0]
+    task = rng.choices(("mgsm", "x-csqa", "xnli", "sheet", "translation"), (3, 6, 6, 4, 3))[0]
+    if task == "translation":
+        said = make_sentence(rng, english, held_out)(english)
+        names = {"source language": "English", "target language": "English"}
+        return {"prompt": prompts[task]["prompt"].format(source=said, **names), "target": said}
+    make, text, fields = NOTED[task]
+    facts = fresh(rng, english, make, text, held_out)
+    said = fields(english, facts)
     if task == "mgsm":
-        facts = fresh(rng, english, make_problem, tell, held_out)
-        said, target = {"question": tell(english, facts)}, worked_answer(facts)
+        target = worked_answer(facts)
     elif task == "x-csqa":
-        facts = fresh(rng, english, make_choice, choice_text, held_out)
-        stem, choices = say_choice(english, facts)
-        said = {"stem": stem, "options": "\t".join("%s. %s" % item for item in zip(LETTERS, choices))}
-        target = LETTERS[facts["choices"].index(facts["o"])]
+        target = choice_letter(facts)
     elif task == "xnli":
-        facts = fresh(rng, english, make_pair, pair_text, held_out)
-        said, target = dict(zip(("sentence1", "sentence2"), say_pair(english, facts))), facts["label"].capitalize()
+        target = facts["label"].capitalize()
     else:
-        target = make_sentence(rng, english, held_out)(english)
-        said = {"source language": "English", "target language": "English", "source": target}
-    prompt = prompts[task]["prompt"]
-    if task == "translation" or rng.random() < 0.4:
+        target = letters_asked(rng, english, facts, held_out)
+    prompt, encoder = (SHEET, SHEET) if task == "sheet" else (prompts[task]["prompt"], prompts[task]["encoder"])
+    if rng.random() < 0.4:
         return {"prompt": prompt.format(**said), "target": target}
-    front = " ".join(prompts[task]["encoder"].format(**said).split())
-    scrambled = scramble(rng, languages)
-    behind = {key: scrambled(text) for key, text in said.items()}
+    front = " ".join(encoder.format(**said).split())
+    if rng.random() < 0.5:  # something else in another language
+        other = languages[rng.choice([iso for iso in languages if iso != "en"])]
+        behind = fields(other, fresh(rng, english, make, text, held_out))
+    else:
+        scrambled = scramble(rng, languages)
+        behind = {key: scrambled(value) for key, value in said.items()}
     return {"prompt": front + "\n" + prompt.format(**behind), "target": target}
 
 
@@ -388,6 +460,19 @@ def write_pairs(out, rng, languages, held_out, scale):
             save_lines(folder + iso, [say(language) for say in said])
 
 
+def write_encoder(out, rng, languages, held_out, scale):
+    """What the encoder learns last: more pairs, half of them with sources that mix languages."""
+    every = list(languages.values())
+    lines = []
+    for language in every:
+        for _ in range(count_of("encoder", language, scale)):
+            mixture = Mixture(rng, every if rng.random() < 0.5 else rng.sample(every, 2))
+            for source in (language, mixture):
+                say = make_sentence(rng, languages["en"], held_out)
+                lines.append(as_json({"source": say(source), "target": say(languages["en"])}))
+    save_lines(out + "/train/encoder.jsonl", lines)
+
+
 def write_corpora(out, rng, languages, held_out):
     english = languages["en"]
     prompts = [line for task in read_prompts().values() for line in task["prompt"].split("\n") if line and "{" not in line]
@@ -425,7 +510,9 @@ def main():
     write_tasks(args.out, numbers("tasks"), languages, held_out, args.scale)
     write_sheets(args.out, numbers("sheets"), english, held_out, args.scale)
     write_notes(args.out, numbers("notes"), languages, held_out, args.scale)
+    write_bridge_sheets(args.out, numbers("bridge sheets"), languages, held_out, args.scale)
     write_pairs(args.out, numbers("pairs"), languages, held_out, args.scale)
+    write_encoder(args.out, numbers("encoder"), languages, held_out, args.scale)
     write_corpora(args.out, numbers("corpora"), languages, held_out)
 
 

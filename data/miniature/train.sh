@@ -20,7 +20,7 @@ cd "$out"
 
 # shellcheck source=data/miniature/steps.sh
 . "$here/steps.sh"
-SHEET_STEPS=1000 LLM_STEPS=5000 NOTES_STEPS=600 TRANSLATOR_STEPS=1500 ENCODER_STEPS=1500
+SHEET_STEPS=1000 LLM_STEPS=5000 NOTES_STEPS=1000 TRANSLATOR_STEPS=1500 ENCODER_STEPS=2000
 LANGUAGES=en,de,es,sw,bn,th
 WHOLE_MODEL=(--beta1 0.9 --beta2 0.98 --weight-decay 0)
 
@@ -100,7 +100,7 @@ together() {
     return $failed
 }
 
-# English is all the LLM ever sees: first lists and premises with several questions each, because one letter or label a
+# English is what the LLM learns: first lists and premises with several questions each, because one letter or label a
 # sample teaches it next to nothing in so few steps ...
 train_sheets() {
     say "the LLM, $SHEET_STEPS steps"
@@ -116,7 +116,9 @@ train_llm() {
 }
 
 # ... then to answer prompts that it cannot read from what stands in front of them. Large LLMs can; one that has only seen
-# English asked once takes the nearest list of choices for the one that is meant, whatever a bridge puts in front.
+# English asked once takes the nearest list of choices for the one that is meant, whatever a bridge puts in front. Sheets are
+# among them, lest it forget how to answer several questions: bridges will need that. Other languages stand only in prompts
+# that have nothing to do with the answer.
 train_notes() {
     "$LAYEVAL" train --system tasks-llm.json --stage task --data data/train/notes.jsonl --out train/notes \
         --steps $NOTES_STEPS --lr 1.5e-3 --dev 100 --dev-every 200 "${WHOLE_MODEL[@]}" "${COMMON[@]}"
@@ -130,21 +132,28 @@ train_translator() {
         "${WHOLE_MODEL[@]}" "${COMMON[@]}"
 }
 
-# ... then through the LLM as it is by then. Decoder and bridge are thrown away.
+# ... then through the LLM as it is by then, from sources that often mix languages: states that mean the same in all of them
+# are what a bridge trained on tasks in some can carry over to the others. Decoder and bridge are thrown away.
 train_encoder() {
-    "$LAYEVAL" train --system translator-llm.json --stage translation --train bridge,encoder --lang $LANGUAGES \
-        --data data/train --init train/translator/last/bridge/model.safetensors --out train/encoder \
-        --steps $ENCODER_STEPS --lr 1e-3 --dev 200 --dev-every 500 "${WHOLE_MODEL[@]}" "${COMMON[@]}"
+    "$LAYEVAL" train --system translator-llm.json --stage task --train bridge,encoder --data data/train/encoder.jsonl \
+        --init train/translator/last/bridge/model.safetensors --out train/encoder \
+        --steps $ENCODER_STEPS --lr 1.5e-3 --dev 200 --dev-every 500 "${WHOLE_MODEL[@]}" "${COMMON[@]}"
 }
 
-# The two stages of the papers, encoder and LLM frozen; the second once for each task, as there.
+# The two stages of the papers, encoder and LLM frozen; the second once for each task, as there. Before the choices come
+# sheets of them: which letter stands for what is learned from five answers a sample, not from one.
 train_bridge() {
     "$LAYEVAL" train --system "mgsm/$1.json" "${STAGE1[@]}" --out "train/$1-1"
-    local task
+    local task from prompt=()
+    [ "$1" != langbridge ] || prompt=(--no-text-prompt)
+    "$LAYEVAL" train --system "x-csqa/$1.json" "${STAGE2[@]}" --data data/train/choice_sheets.jsonl "${prompt[@]}" \
+        --steps "$CHOICE_SHEETS_STEPS" --init "train/$1-1/last/bridge/model.safetensors" --out "train/$1-sheets"
     for task in "${TASKS[@]}"; do
-        "$LAYEVAL" train --system "$task/$1.json" "${STAGE2[@]}" --lang $TASK_LANGUAGES --task "$task" \
+        from=1
+        [ "$task" != x-csqa ] || from=sheets
+        "$LAYEVAL" train --system "$task/$1.json" "${STAGE2[@]}" --data data/train --lang $TASK_LANGUAGES --task "$task" \
             --limit "${STAGE2_ITEMS[$task]}" --steps "${STAGE2_STEPS[$task]}" \
-            --init "train/$1-1/last/bridge/model.safetensors" --out "train/$1-$task"
+            --init "train/$1-$from/last/bridge/model.safetensors" --out "train/$1-$task"
     done
 }
 
@@ -172,6 +181,6 @@ say "the LLM, $LLM_STEPS steps; the encoder with a decoder of its own, $TRANSLAT
 together llm translator
 say "the LLM on notes, $NOTES_STEPS steps; the encoder through the LLM, $ENCODER_STEPS steps"
 together notes encoder
-say "bridges, $STAGE1_STEPS steps of translation, then ${STAGE2_STEPS[mgsm]}, ${STAGE2_STEPS[x-csqa]} and ${STAGE2_STEPS[xnli]} of the tasks"
+say "bridges, $STAGE1_STEPS steps of translation, then ${STAGE2_STEPS[mgsm]}, $CHOICE_SHEETS_STEPS + ${STAGE2_STEPS[x-csqa]} and ${STAGE2_STEPS[xnli]} of the tasks"
 together langbridge mindmerger layalign
 evaluate
