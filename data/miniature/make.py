@@ -71,9 +71,6 @@ class Language:
     def pattern(self, sentence):
         return self.sentences[sentence]
 
-    def list_of(self, things):
-        return [self.word("o", "is", {"o": thing}) for thing in things]
-
 
 class Mixture(Language):
     """Every sentence, and every word in it, in one of some languages: what means the same will have to be read alike."""
@@ -183,7 +180,7 @@ LETTERS = "ABCDE"
 
 def say_choice(language, facts):
     stem = language.say("need", facts) + " " + language.say("ask_need", facts)
-    return stem, language.list_of(facts["choices"])
+    return stem, [language.word("o", "is", {"o": name}) for name in facts["choices"]]
 
 
 LABELS = ("entailment", "neutral", "contradiction")
@@ -377,12 +374,13 @@ def scramble(rng, languages):
     return lambda text: re.sub(r"[A-Za-z]+", word, text)
 
 
-# task: what makes its facts, their text, the fields of its prompt in a language
+# task: what makes its facts, their text, the fields of its prompt in a language, the target (None: a letter for each thing)
 NOTED = {
-    "mgsm": (make_problem, tell, lambda language, facts: {"question": tell(language, facts)}),
-    "x-csqa": (make_choice, choice_text, choice_fields),
-    "xnli": (make_pair, pair_text, lambda language, facts: dict(zip(("sentence1", "sentence2"), say_pair(language, facts)))),
-    "sheet": (make_choice, choice_text, choice_fields),
+    "mgsm": (make_problem, tell, lambda language, facts: {"question": tell(language, facts)}, worked_answer),
+    "x-csqa": (make_choice, choice_text, choice_fields, choice_letter),
+    "xnli": (make_pair, pair_text, lambda language, facts: dict(zip(("sentence1", "sentence2"), say_pair(language, facts))),
+             lambda facts: facts["label"].capitalize()),
+    "sheet": (make_choice, choice_text, choice_fields, None),
 }
 
 
@@ -394,17 +392,10 @@ def note(rng, languages, prompts, held_out):
         said = make_sentence(rng, english, held_out)(english)
         names = {"source language": "English", "target language": "English"}
         return {"prompt": prompts[task]["prompt"].format(source=said, **names), "target": said}
-    make, text, fields = NOTED[task]
+    make, text, fields, answer = NOTED[task]
     facts = fresh(rng, english, make, text, held_out)
     said = fields(english, facts)
-    if task == "mgsm":
-        target = worked_answer(facts)
-    elif task == "x-csqa":
-        target = choice_letter(facts)
-    elif task == "xnli":
-        target = facts["label"].capitalize()
-    else:
-        target = letters_asked(rng, english, facts, held_out)
+    target = answer(facts) if answer else letters_asked(rng, english, facts, held_out)
     prompt, encoder = (SHEET, SHEET) if task == "sheet" else (prompts[task]["prompt"], prompts[task]["encoder"])
     if rng.random() < 0.4:
         return {"prompt": prompt.format(**said), "target": target}
